@@ -1,7 +1,15 @@
 package store
 
 import (
+	"encoding/binary"
+	"fmt"
 	"math"
+	"os"
+	"path/filepath"
+	"strconv"
+
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
 )
 
 // Mapping is everything fitted for one network, subject and seed.
@@ -64,11 +72,220 @@ func (m *Mapping) Tensor(name string) *Tensor {
 	return nil
 }
 
-// Write puts the mapping under the final name dir, whole or not at all.
-func (m *Mapping) Write(dir string) error { panic("store: later") }
+// Write puts the mapping under the final name dir, whole or not at all. A mapping that is already there is a
+// fault: by the law of keys it is the same.
+func (m *Mapping) Write(dir string) error {
+	if left, err := os.ReadDir(dir); err == nil && len(left) > 0 {
+		return fault.Inputf("%s exists already", dir).Remedy("delete it to have it made again")
+	}
+	d, err := durable.OpenDir(dir)
+	if err != nil {
+		return err
+	}
+	if err := m.WriteFiles(d.Path); err != nil {
+		return err
+	}
+	return d.Commit()
+}
 
-// WriteFiles puts the mapping's files into dir, which exists; each is whole, fit.json comes last.
-func (m *Mapping) WriteFiles(dir string) error { panic("store: later") }
+// WriteFiles puts the mapping's files into dir, an unfinished folder of durable's; each is whole, fit.json
+// comes last. It panics if the lengths of m's slices disagree.
+func (m *Mapping) WriteFiles(dir string) error {
+	m.checkShapes()
+	if err := m.writeVertices(filepath.Join(dir, MappingName)); err != nil {
+		return err
+	}
+	if err := m.writeShares(filepath.Join(dir, SharesName)); err != nil {
+		return err
+	}
+	if err := m.writeWeights(filepath.Join(dir, WeightsName)); err != nil {
+		return err
+	}
+	if m.Truth != nil {
+		if err := m.Truth.Write(filepath.Join(dir, TruthName)); err != nil {
+			return err
+		}
+	}
+	info := m.Info
+	info.Format = Version
+	return writeJSON(filepath.Join(dir, FitName), info)
+}
 
-// ReadMapping reads the mapping in dir.
-func ReadMapping(dir string) (*Mapping, error) { panic("store: later") }
+func (m *Mapping) checkShapes() {
+	want := len(m.Vertices) * len(m.Info.Layers)
+	for _, x := range [][]float32{m.Selector, m.Share} {
+		if x != nil && len(x) != want {
+			panic(fmt.Sprintf("store: mapping of %d vertices and %d layers has %d selectors or shares", len(m.Vertices), len(m.Info.Layers), len(x)))
+		}
+	}
+	for _, t := range m.Weights {
+		if int64(len(t.Data)) != volume(t.Shape) {
+			panic(fmt.Sprintf("store: %s has %d numbers, its shape is %v", t.Name, len(t.Data), t.Shape))
+		}
+	}
+	if t := m.Truth; t != nil {
+		t.checkShapes()
+		if len(t.Depth) != len(m.Vertices) {
+			panic(fmt.Sprintf("store: truth of %d units for %d vertices", len(t.Depth), len(m.Vertices)))
+		}
+	}
+}
+
+func (m *Mapping) writeVertices(path string) error {
+	rows := make([]vertexRow, len(m.Vertices))
+	for i := range rows {
+		rows[i] = m.Vertices[i].row()
+	}
+	return writeRows(path, rows, map[string]string{})
+}
+
+func (m *Mapping) writeShares(path string) error {
+	layers := len(m.Info.Layers)
+	rows := make([]shareRow, len(m.Vertices)*layers)
+	for i := range rows {
+		v := m.Vertices[i/layers]
+		rows[i] = shareRow{Hemi: v.Hemi, Vertex: v.Vertex, Layer: int32(i % layers)}
+		if m.Selector != nil {
+			rows[i].Selector = present(&m.Selector[i])
+		}
+		if m.Share != nil {
+			rows[i].Share = present(&m.Share[i])
+		}
+	}
+	return writeRows(path, rows, map[string]string{"cortexmap.layers": strconv.Itoa(layers)})
+}
+
+func (m *Mapping) writeWeights(path string) error {
+	rows := make([]tensorRow, len(m.Weights))
+	for i, t := range m.Weights {
+		rows[i] = tensorRow{Name: t.Name, Shape: t.Shape, Data: encodeFloats(t.Data)}
+	}
+	return writeRows(path, rows, map[string]string{"cortexmap.readout": m.Info.Readout})
+}
+
+// ReadMapping reads the mapping in dir. A file that is missing, cut, or disagrees with the others is a fault
+// naming it.
+func ReadMapping(dir string) (*Mapping, error) {
+	m := &Mapping{}
+	path := filepath.Join(dir, FitName)
+	if err := readJSON(path, &m.Info); err != nil {
+		return nil, err
+	}
+	if err := checkFormat(path, m.Info.Format); err != nil {
+		return nil, err
+	}
+	if err := m.readVertices(filepath.Join(dir, MappingName)); err != nil {
+		return nil, err
+	}
+	if err := m.readShares(filepath.Join(dir, SharesName)); err != nil {
+		return nil, err
+	}
+	if err := m.readWeights(filepath.Join(dir, WeightsName)); err != nil {
+		return nil, err
+	}
+	if path := filepath.Join(dir, TruthName); durable.Exists(path) {
+		t, err := ReadTruth(path)
+		if err != nil {
+			return nil, err
+		}
+		if len(t.Depth) != len(m.Vertices) {
+			return nil, damaged(path, "%d units, the mapping has %d", len(t.Depth), len(m.Vertices))
+		}
+		m.Truth = t
+	}
+	return m, nil
+}
+
+func (m *Mapping) readVertices(path string) error {
+	rows, _, err := readRows[vertexRow](path)
+	if err != nil {
+		return err
+	}
+	m.Vertices = make([]Vertex, len(rows))
+	for i := range rows {
+		m.Vertices[i] = rows[i].vertex()
+	}
+	return nil
+}
+
+func (m *Mapping) readShares(path string) error {
+	rows, _, err := readRows[shareRow](path)
+	if err != nil {
+		return err
+	}
+	layers := len(m.Info.Layers)
+	if len(rows) != len(m.Vertices)*layers {
+		return damaged(path, "%d rows, want %d vertices of %d layers", len(rows), len(m.Vertices), layers)
+	}
+	selector, share := make([]float32, len(rows)), make([]float32, len(rows))
+	anySelector, anyShare := false, false
+	for i, r := range rows {
+		if v := m.Vertices[i/layers]; r.Hemi != v.Hemi || r.Vertex != v.Vertex || int(r.Layer) != i%layers {
+			return damaged(path, "row %d is of %s %d layer %d, want %s %d layer %d", i, r.Hemi, r.Vertex, r.Layer, v.Hemi, v.Vertex, i%layers)
+		}
+		selector[i], share[i] = orNaN32(r.Selector), orNaN32(r.Share)
+		anySelector, anyShare = anySelector || r.Selector != nil, anyShare || r.Share != nil
+	}
+	if anySelector {
+		m.Selector = selector
+	}
+	if anyShare {
+		m.Share = share
+	}
+	return nil
+}
+
+func (m *Mapping) readWeights(path string) error {
+	rows, lookup, err := readRows[tensorRow](path)
+	if err != nil {
+		return err
+	}
+	if got := lookup("cortexmap.readout"); got != m.Info.Readout {
+		return damaged(path, "its cortexmap.readout is %q, fit.json says %q", got, m.Info.Readout)
+	}
+	m.Weights = make([]Tensor, len(rows))
+	for i, r := range rows {
+		if int64(len(r.Data)) != 4*volume(r.Shape) {
+			return damaged(path, "%s has %d bytes, its shape is %v", r.Name, len(r.Data), r.Shape)
+		}
+		m.Weights[i] = Tensor{Name: r.Name, Shape: r.Shape, Data: decodeFloats(r.Data)}
+	}
+	return nil
+}
+
+// volume is the number of elements of a shape, or −1 if there is no such shape in memory.
+func volume(shape []int64) int64 {
+	n := int64(1)
+	for _, d := range shape {
+		if d < 0 || d > 0 && n > math.MaxInt32*1024/d {
+			return -1
+		}
+		n *= d
+	}
+	return n
+}
+
+func orNaN32(x *float32) float32 {
+	if x == nil {
+		return float32(math.NaN())
+	}
+	return *x
+}
+
+// encodeFloats is x as float32 little-endian.
+func encodeFloats(x []float32) []byte {
+	b := make([]byte, 0, 4*len(x))
+	for _, v := range x {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
+
+// decodeFloats is the inverse of encodeFloats.
+func decodeFloats(b []byte) []float32 {
+	x := make([]float32, len(b)/4)
+	for i := range x {
+		x[i] = math.Float32frombits(binary.LittleEndian.Uint32(b[4*i:]))
+	}
+	return x
+}
