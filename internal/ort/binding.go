@@ -14,11 +14,11 @@ import (
 // value is a tensor as the binding holds it.
 type value = yalue.Value
 
-// load loads the library and makes the process's environment. Only errors are logged: at the binding's
-// default level a failing Run also prints coloured lines to stderr.
+// load loads the library and makes the process's environment. Its log goes to stderr, where only errors
+// belong that no Go error carries; a session's own errors all come back, so sessions log nothing.
 func load(path string) error {
 	yalue.SetSharedLibraryPath(path)
-	return yalue.InitializeEnvironment(yalue.WithLogLevelFatal())
+	return yalue.InitializeEnvironment(yalue.WithLogLevelError())
 }
 
 func unload() error { return yalue.DestroyEnvironment() }

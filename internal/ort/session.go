@@ -1,6 +1,7 @@
 package ort
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -16,6 +17,7 @@ import (
 // Options are a session's settings. The zero value is a good one for one big network: all cores, on the
 // CPU, nothing spinning.
 type Options struct {
+	Name    string // what errors call the model: its path; "" is right for OpenFile
 	Threads int    // threads inside an operator; 0: what Threads(0) says
 	Spin    bool   // idle threads wait in a busy loop: faster for one session, but it burns the cores that decode
 	Device  string // CPU (also "") or CUDA; resolve Auto with Runtime.Device first
@@ -85,12 +87,13 @@ func (rt *Runtime) open(model []byte, path string, inputs, outputs []string, o O
 	if err := rt.borrow(); err != nil {
 		return nil, err
 	}
+	name := cmp.Or(o.Name, path)
 	h, err := openHandle(model, path, inputs, outputs, o)
 	if err != nil {
 		rt.giveBack()
-		return nil, rt.Explain(err, path)
+		return nil, rt.Explain(err, name)
 	}
-	s := &Session{rt: rt, model: path, h: h,
+	s := &Session{rt: rt, model: name, h: h,
 		inputs: slices.Clone(inputs), outputs: slices.Clone(outputs),
 		in: make([]value, len(inputs)), out: make([]value, len(outputs)), terminated: make(chan struct{}, 1)}
 	s.terminate = func() {

@@ -1,0 +1,316 @@
+package ort
+
+import (
+	"archive/tar"
+	"archive/zip"
+	"bytes"
+	"compress/gzip"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+)
+
+// fetch runs download in a folder of its own, checks the archive that it leaves there and moves one member
+// into the cache.
+func (f *finder) fetch(ctx context.Context, c client) (Library, error) {
+	if f.Offline {
+		return Library{}, absentf("not asked (--offline)")
+	}
+	target, err := f.cached()
+	if err != nil {
+		return Library{}, err
+	}
+	if c.sum == "" {
+		return Library{}, absentf("no library for %s", f.platform)
+	}
+	if err := os.MkdirAll(filepath.Dir(target), 0o777); err != nil {
+		return Library{}, absentf("the cache can't be written: %v", err)
+	}
+	dir, err := os.MkdirTemp("", "cortexmap-fetch-")
+	if err != nil {
+		return Library{}, durable.Explain(err, os.TempDir())
+	}
+	defer os.RemoveAll(dir)
+
+	slow := time.AfterFunc(3*time.Second, func() {
+		f.log.Info("fetching ONNX Runtime "+Pinned+" with "+c.name, "download", c.size)
+	})
+	defer slow.Stop()
+	if err := c.download(ctx, dir); err != nil {
+		return Library{}, err
+	}
+	archive, err := c.archive(dir)
+	if err != nil {
+		return Library{}, err
+	}
+	if err := f.unpack(archive, target, c); err != nil {
+		return Library{}, err
+	}
+	return Library{Path: target, Version: Pinned}, nil
+}
+
+// client is a package manager used to fetch one archive.
+type client struct {
+	name, size string
+	download   func(ctx context.Context, dir string) error // puts the archive into dir; absent where it can't
+	pattern    string                                      // of the archive's name
+	sum        string                                      // SHA-256 of the archive
+	member     string                                      // the library's path inside
+	memberSum  string
+	open       func(archive, member string) (io.ReadCloser, error)
+}
+
+func (c client) archive(dir string) (string, error) {
+	found, err := filepath.Glob(filepath.Join(dir, c.pattern))
+	if err != nil || len(found) != 1 {
+		return "", absentf("left %d files %s instead of one", len(found), c.pattern)
+	}
+	sum, err := durable.Digest(found[0])
+	if err != nil {
+		return "", err
+	}
+	return found[0], checkSum(fmt.Sprintf("%x", sum), c.sum, filepath.Base(found[0])+" from "+c.name)
+}
+
+// unpack puts the library under its name in the cache, whole or not at all.
+func (f *finder) unpack(archive, target string, c client) error {
+	r, err := c.open(archive, c.member)
+	if err != nil {
+		return fault.Machinef("can't unpack %s: %w", filepath.Base(archive), err)
+	}
+	defer r.Close()
+	out, err := durable.Create(target)
+	if err != nil {
+		return cacheFault(err, target)
+	}
+	defer out.Abort()
+	if _, err := io.Copy(out, r); err != nil {
+		return cacheFault(err, target)
+	}
+	sum, err := durable.Digest(out.Name())
+	if err != nil {
+		return err
+	}
+	if err := checkSum(fmt.Sprintf("%x", sum), c.memberSum, c.member); err != nil {
+		return err
+	}
+	if err := out.Commit(); err != nil {
+		// Windows can't rename over a library that another process has loaded; that one is as good.
+		if _, there := f.fromCache(context.Background()); there != nil {
+			return cacheFault(err, target)
+		}
+	}
+	return nil
+}
+
+// cacheFault gives a failure to write into the cache the remedy that fits it.
+func cacheFault(err error, path string) error {
+	var e *fault.Error
+	if errors.As(durable.Explain(err, path), &e) {
+		return e.Remedy("make room, or name another cache folder in CORTEXMAP_CACHE")
+	}
+	return fault.Machinef("can't write %s: %w", path, err)
+}
+
+// fromPip fetches the wheel. pip must check the hash itself, and take the wheel of this platform whatever
+// Python runs it.
+func (f *finder) fromPip(ctx context.Context) (Library, error) {
+	return f.fetch(ctx, client{
+		name: "pip", size: "13-19 MB", pattern: "onnxruntime-*.whl",
+		sum: f.pins.wheel, member: f.pins.wheelLib, memberSum: f.pins.wheelSum, open: openZip,
+		download: f.pipDownload,
+	})
+}
+
+// pips are the ways to call pip, on all systems.
+var pips = [][]string{{"python3", "-m", "pip"}, {"python", "-m", "pip"}, {"py", "-3", "-m", "pip"}, {"pip3"}, {"pip"}}
+
+func (f *finder) pipDownload(ctx context.Context, dir string) error {
+	list := filepath.Join(dir, "requirements.txt")
+	line := fmt.Sprintf("onnxruntime==%s --hash=sha256:%s\n", Pinned, f.pins.wheel)
+	if err := os.WriteFile(list, []byte(line), 0o666); err != nil {
+		return durable.Explain(err, list)
+	}
+	args := []string{"download", "-q", "--no-deps", "--only-binary=:all:", "--require-hashes", "-r", list, "-d", dir,
+		"--python-version", "3.12", "--implementation", "cp", "--abi", "cp312"}
+	for _, tag := range f.pins.wheelTags {
+		args = append(args, "--platform", tag)
+	}
+	answer := absentf("not found")
+	for _, pip := range pips {
+		if _, err := exec.LookPath(pip[0]); err != nil {
+			continue
+		}
+		said, err := runIn(ctx, dir, []string{"PIP_NO_INPUT=1", "PIP_REQUIRE_VIRTUALENV=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"},
+			append(pip[:len(pip):len(pip)], args...)...)
+		if err == nil {
+			return nil
+		}
+		answer = explainPip(pip[0], said, err)
+		if !errors.Is(answer, errNoPip) {
+			return answer
+		}
+	}
+	return answer
+}
+
+var errNoPip = absent{"python is there, its module pip is not"}
+
+// explainPip turns what pip printed into an answer. When it reaches nothing it says that there are no
+// versions, which would send people looking for versions.
+func explainPip(name, said string, err error) error {
+	switch {
+	case strings.Contains(said, "DO NOT MATCH THE HASHES"):
+		return fault.Machinef("the onnxruntime %s that pip was given is not the file that cortexmap knows (its hash differs)", Pinned).
+			Remedy("ask whoever runs your package mirror; or give a library that you trust with --ort-lib")
+	case strings.Contains(said, "No module named pip"), strings.Contains(said, "Python was not found"):
+		return errNoPip
+	case strings.Contains(said, "from versions: none"):
+		return absentf("pip could not reach its package index")
+	case strings.Contains(said, "from versions:"):
+		return absentf("pip's package index has no onnxruntime %s for this platform", Pinned)
+	case strings.Contains(said, "No space left on device"):
+		return absentf("no space left in %s", os.TempDir())
+	}
+	return absentf("%s failed: %s", name, lastLine(said, "ERROR:", err))
+}
+
+// fromNpm fetches the Node package, which holds the libraries of all systems.
+func (f *finder) fromNpm(ctx context.Context) (Library, error) {
+	return f.fetch(ctx, client{
+		name: "npm", size: "101 MB", pattern: "onnxruntime-node-*.tgz",
+		sum: f.pins.tarball, member: f.pins.npmLib, memberSum: f.pins.npmSum, open: openTar,
+		download: npmDownload,
+	})
+}
+
+func npmDownload(ctx context.Context, dir string) error {
+	if _, err := exec.LookPath("npm"); err != nil {
+		return absentf("not found")
+	}
+	said, err := runIn(ctx, dir, []string{"npm_config_update_notifier=false"},
+		"npm", "pack", "onnxruntime-node@"+Pinned, "--pack-destination", dir, "--ignore-scripts", "--json")
+	if err != nil {
+		return explainNpm(said, err)
+	}
+	return nil
+}
+
+func explainNpm(said string, err error) error {
+	switch {
+	case strings.Contains(said, "EINTEGRITY"):
+		return fault.Machinef("the onnxruntime-node %s that npm was given is not the file that its registry names (its hash differs)", Pinned).
+			Remedy("ask whoever runs your package mirror; or give a library that you trust with --ort-lib")
+	case containsAny(said, "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNRESET", "ENETUNREACH"):
+		return absentf("npm could not reach its registry")
+	case strings.Contains(said, "E404"), strings.Contains(said, "ETARGET"):
+		return absentf("npm's registry has no onnxruntime-node %s", Pinned)
+	case strings.Contains(said, "ENOSPC"):
+		return absentf("no space left in %s", os.TempDir())
+	case strings.Contains(said, "node: not found"), strings.Contains(said, "node: No such file"):
+		return absentf("npm is there, node is not")
+	}
+	var answer struct {
+		Error struct{ Summary string }
+	}
+	if i := strings.Index(said, "\n{"); i >= 0 {
+		json.NewDecoder(strings.NewReader(said[i:])).Decode(&answer)
+	}
+	if answer.Error.Summary != "" {
+		return absentf("npm failed: %s", answer.Error.Summary)
+	}
+	return absentf("npm failed: %s", lastLine(said, "npm ", err))
+}
+
+func containsAny(s string, words ...string) bool {
+	for _, w := range words {
+		if strings.Contains(s, w) {
+			return true
+		}
+	}
+	return false
+}
+
+// lastLine is the last line of a program's output that begins with prefix, or its last line, or err.
+func lastLine(said, prefix string, err error) string {
+	last := ""
+	for line := range strings.Lines(said) {
+		line = strings.TrimSpace(line)
+		if strings.HasPrefix(line, prefix) || (line != "" && !strings.HasPrefix(last, prefix)) {
+			last = line
+		}
+	}
+	if last == "" {
+		return err.Error()
+	}
+	return last
+}
+
+// runIn runs a program and returns all that it printed. It runs in dir, a folder of ours: `python -m pip`
+// would take a pip.py or zipfile.py lying in the user's folder for the real one.
+func runIn(ctx context.Context, dir string, env []string, args ...string) (said string, err error) {
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), env...)
+	cmd.WaitDelay = time.Second // a grandchild may hold the pipe open after a cancellation
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err = cmd.Run()
+	return out.String(), err
+}
+
+// biggest bounds what is read from an archive: the largest pinned library has 40 MB.
+const biggest = 512 << 20
+
+type member struct {
+	io.Reader
+	close func() error
+}
+
+func (m member) Close() error { return m.close() }
+
+func openZip(archive, name string) (io.ReadCloser, error) {
+	z, err := zip.OpenReader(archive)
+	if err != nil {
+		return nil, err
+	}
+	r, err := z.Open(name)
+	if err != nil {
+		z.Close()
+		return nil, err
+	}
+	return member{io.LimitReader(r, biggest), func() error { r.Close(); return z.Close() }}, nil
+}
+
+func openTar(archive, name string) (io.ReadCloser, error) {
+	file, err := os.Open(archive)
+	if err != nil {
+		return nil, err
+	}
+	z, err := gzip.NewReader(file)
+	if err != nil {
+		file.Close()
+		return nil, err
+	}
+	r := tar.NewReader(z)
+	for {
+		h, err := r.Next()
+		if err != nil {
+			file.Close()
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		if h.Name == name {
+			return member{io.LimitReader(r, biggest), file.Close}, nil
+		}
+	}
+}
