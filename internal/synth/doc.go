@@ -16,7 +16,7 @@
 //	(2) depth   d = 0.3 + h (L - 1.6), in layer indices; the layers floor(d) and floor(d)+1 share linearly
 //	(3) global  s = 1/(1 + exp(-9 (h - 0.6))): local tokens early, global ones late
 //	(4) field   σ = 0.06 + 0.24 h, in half-widths of the image
-//	(5) centre  x = ± e cos θ,  y = e sin θ, then K(8 mm) of both; + in the left hemisphere
+//	(5) centre  x = ± e cos θ,  y = e sin θ, then K(6 mm) of both; + in the left hemisphere
 //
 // so that the left hemisphere sees the right half of the image, and late units see nearly all of it.
 // Image coordinates are the house's: -1..1 from edge to edge, x right, y down. Eccentricity e and polar

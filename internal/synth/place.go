@@ -13,7 +13,7 @@ import (
 const (
 	radius      = 100.0 // of a hemisphere's sphere
 	depthSmooth = 10.0
-	spaceSmooth = 8.0
+	spaceSmooth = 6.0
 	fovea       = -62.0 // along V1's axis
 	foveaRound  = 8.0
 	axisLength  = 107.0 // from the fovea to V1's far end
