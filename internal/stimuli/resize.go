@@ -31,9 +31,8 @@ func ParseKernel(name string) (k Kernel, ok bool) {
 // With s = in/out, output pixel i is the weighted mean of the input pixels j from ⌊c−u+½⌋ to ⌊c+u+½⌋, clipped to
 // the picture, where c = (i+½)s, u = support·max(s,1), and the weight is kernel((j−c+½)/max(s,1)): shrinking
 // widens the kernel (antialias). Weights sum to 1 in float64, then are rounded to 22 fractional bits; each of the
-// two passes sums in int32 and rounds to 8 bits. Pillow 13 goes down the columns first where that leaves the
-// smaller picture in between (portrait to square), Pillow 12 and older always along the rows first; the order
-// moves a bicubic result by up to 5 levels.
+// two passes sums in int32 and rounds to 8 bits. Pillow 13 goes down the columns first under the rule of
+// columnsFirst, Pillow 12 and older always along the rows first; the order moves a bicubic result by up to 5 levels.
 //
 // Our own, because features are compared with those of PyTorch pipelines, which resize with Pillow: the library
 // we keep for pictures (kovidgoyal/imaging) always goes along the rows first, so portraits differ by up to 6
@@ -58,7 +57,7 @@ func ResizePart(img *RGB, w, h int, part Window, k Kernel) *RGB {
 		return Crop(img, part)
 	case k == Nearest:
 		out = nearest(img, w, h, part)
-	case img.W*h < w*img.H:
+	case columnsFirst(img.W, img.H, w, h):
 		// The columns that the second pass will read are enough.
 		xs := spans(img.W, w, k)[part.X : part.X+part.W]
 		whole.X, whole.W = reach(xs)
@@ -73,6 +72,10 @@ func ResizePart(img *RGB, w, h int, part Window, k Kernel) *RGB {
 	}
 	return out
 }
+
+// columnsFirst is Pillow 13's order of the two passes. The rule was found by trying: 7,163 random sizes up to
+// 420 x 420 with three kernels, none of them otherwise.
+func columnsFirst(inW, inH, w, h int) bool { return h < inH && inH-h > 2*(inW-w) }
 
 // span is what one output pixel is made of: input pixels at, at+1, … with weights k, fixed point.
 type span struct {
