@@ -1,0 +1,256 @@
+package extract
+
+import (
+	"fmt"
+	"strconv"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/onnx"
+)
+
+// Kinds of layers.
+const (
+	Block      = "block"      // a repeated unit: the end of a residual sum or a concatenation of branches
+	Transition = "transition" // between blocks: a linear bottleneck without skip, a run with activations
+	Conv       = "conv"       // an activated convolution of a network without branches
+	Stem       = "stem"       // what comes before the first block
+	Downsample = "downsample" // a run without activations between blocks
+	DenseLink  = "dense"      // a concatenation inside a DenseNet block
+	Product    = "product"    // an activated matrix product of a network without branches: its tokens have no grid
+)
+
+// Candidate is a tensor worth tapping, as the graph alone shows it.
+type Candidate struct {
+	Name      string // from the exporter's scopes or the tensor's name; else kind and number
+	Tensor    string
+	Kind      string
+	Signature string // the block's products; "" where there are no branches
+	Why       string // in one line
+}
+
+// FindLayers finds the outputs of a network's units, in data order, from the graph's structure alone; names
+// only name them. The package comment tells how. Candidates of all kinds are returned; which are mapped by
+// default is [SelectLayers]'s choice. A graph without a picture input, or in which nothing depends on it, is
+// a fault.
+func FindLayers(m *onnx.Model) ([]Candidate, error) {
+	if err := tappable(m); err != nil {
+		return nil, err
+	}
+	f, err := newFlow(&m.Graph)
+	if err != nil {
+		return nil, err
+	}
+	c := newChain(f)
+	found := c.candidates()
+	if len(found) == 0 {
+		return nil, fault.Inputf("no layers were found: the picture input %q passes %d nodes without a convolution or matrix product", f.image.Name, len(f.vertices)-1)
+	}
+	c.name(found)
+	return found, nil
+}
+
+// tappable refuses graphs whose inner tensors aren't what they seem.
+func tappable(m *onnx.Model) error {
+	for domain := range m.Opsets {
+		if domain == "com.microsoft.nchwc" {
+			for _, n := range m.Graph.Nodes {
+				if n.Domain == domain {
+					return fault.Inputf("the model was saved for one kind of processor: its tensors have ONNX Runtime's blocked layout (%s)", domain).
+						Remedy("export it again without hardware-specific optimisation")
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func (c *chain) candidates() []Candidate {
+	blocks := c.blocks()
+	if len(blocks) == 0 {
+		return c.plainChain()
+	}
+	var found []Candidate
+	from := -1
+	for _, b := range blocks {
+		found = c.run(found, from, b.start)
+		if b.concat {
+			for _, i := range c.links[b.start+1].concats {
+				found = append(found, Candidate{Tensor: c.tensor(i), Kind: DenseLink, Why: "concatenation inside a densely connected block"})
+			}
+		}
+		found = append(found, c.candidate(b.end, Block, b.signature, c.whyBlock(b)))
+		from = b.end
+	}
+	return c.tail(found, from)
+}
+
+func (c *chain) candidate(at int, kind, signature, why string) Candidate {
+	return Candidate{Tensor: c.tensor(c.links[at].vertex), Kind: kind, Signature: signature, Why: why}
+}
+
+func (c *chain) whyBlock(b block) string {
+	join := "residual sum"
+	if b.concat {
+		join = "concatenation"
+	}
+	return fmt.Sprintf("%s around %s", join, explain(b.signature))
+}
+
+// explain spells a signature out.
+func explain(signature string) string {
+	spelt := map[byte]string{'C': "convolution", 'c': "1x1 convolution", 'm': "matrix product", 'M': "product of activations", 'S': "softmax", 'A': "attention", 'P': "pooling"}
+	total := map[byte]int{}
+	for i := 0; i < len(signature); i++ {
+		if spelt[signature[i]] == "" {
+			continue
+		}
+		j := i + 1
+		for j < len(signature) && '0' <= signature[j] && signature[j] <= '9' {
+			j++
+		}
+		n, _ := strconv.Atoi(signature[i+1 : j])
+		total[signature[i]] += n
+	}
+	text := ""
+	for _, p := range []byte(products) {
+		if n := total[p]; n > 0 {
+			if text != "" {
+				text += ", "
+			}
+			text += fmt.Sprintf("%d × %s", n, spelt[p])
+		}
+	}
+	if text == "" {
+		return "branches"
+	}
+	return text
+}
+
+// run adds the layers of the links from+1 … to, a run without branches in front of a block that starts at
+// to: ends of linear bottlenecks inside, and the run's own end.
+func (c *chain) run(found []Candidate, from, to int) []Candidate {
+	found, inside := c.bottlenecks(found, from, to)
+	if to <= from || !c.anyWeighted(from, to) {
+		return found
+	}
+	switch {
+	case c.endsBottleneck(from, to):
+		return append(found, c.candidate(to, Transition, "", "linear bottleneck without skip: unactivated 1x1 convolution behind a grouped one"))
+	case from < 0 && inside > 0, from >= 0 && c.anyActive(from, to):
+		return append(found, c.candidate(to, Transition, "", "end of a run with activations between blocks"))
+	case from < 0:
+		return append(found, c.candidate(to, Stem, "", "everything before the first block"))
+	}
+	return append(found, c.candidate(to, Downsample, "", "run without activations between blocks"))
+}
+
+// tail adds the linear bottlenecks behind the last block; the rest of it is the head.
+func (c *chain) tail(found []Candidate, from int) []Candidate {
+	found, _ = c.bottlenecks(found, from, len(c.links)-1)
+	return found
+}
+
+// bottlenecks adds each unactivated convolution behind an activation that a product follows: the blocks of
+// MobileNet's and EfficientNet's kind that change the grid or the width, and so have no skip.
+func (c *chain) bottlenecks(found []Candidate, from, to int) ([]Candidate, int) {
+	count, products, active := 0, 0, false
+	for i := from + 1; i <= to; i++ {
+		l := &c.links[i]
+		if op := c.op(i); flattening[op] || op == "ReduceMean" && l.single() {
+			break // no grid any more
+		}
+		active = active || l.active || !l.single() && !l.weighted()
+		if !l.weighted() {
+			continue
+		}
+		if products > 0 && active && l.convolves() && c.unactivated(from, i-1) {
+			found = append(found, c.candidate(i-1, Transition, "", "linear bottleneck without skip: unactivated convolution followed by a product"))
+			count++
+		}
+		products++
+	}
+	return found, count
+}
+
+// unactivated says whether link i, or the convolution in front of a norm or rounding there, is a lone
+// convolution.
+func (c *chain) unactivated(from, i int) bool {
+	for i > from && (c.op(i) == "BatchNormalization" || c.op(i) == "QuantizeLinear" || c.op(i) == "DequantizeLinear") {
+		i--
+	}
+	return i > from && c.links[i].single() && c.links[i].convolves()
+}
+
+// endsBottleneck says whether the run from+1 … to ends as a linear bottleneck does: an unactivated 1x1
+// convolution, behind a grouped convolution.
+func (c *chain) endsBottleneck(from, to int) bool {
+	if !c.unactivated(from, to) {
+		return false
+	}
+	last := -1
+	grouped := false
+	for i := from + 1; i <= to; i++ {
+		for _, k := range c.links[i].members {
+			v := &c.vertices[k]
+			if v.product.learned() {
+				last = k
+			}
+			if g := v.node.Attrs["group"]; g != nil && g.I > 1 {
+				grouped = true
+			}
+		}
+	}
+	return grouped && c.vertices[last].product == pointwise
+}
+
+func (c *chain) anyWeighted(from, to int) bool { return !c.plain(from, to) }
+
+func (c *chain) anyActive(from, to int) bool {
+	for i := from + 1; i <= to; i++ {
+		if l := &c.links[i]; l.active || !l.single() && !l.weighted() {
+			return true
+		}
+	}
+	return false
+}
+
+// plainChain is for networks without branches: the activation behind every product. The last product, if no
+// activation follows, is the network's answer and no layer.
+func (c *chain) plainChain() []Candidate {
+	var found []Candidate
+	for i := range c.links {
+		l := &c.links[i]
+		if !l.weighted() {
+			continue
+		}
+		at, last := c.activationBehind(i)
+		if at < 0 && last {
+			continue
+		}
+		kind, why := Conv, "activation behind a convolution"
+		if !l.convolves() {
+			kind, why = Product, "activation behind a matrix product"
+		}
+		if at < 0 {
+			at, why = i, "convolution or product without activation"
+		}
+		found = append(found, c.candidate(at, kind, l.signature(), why))
+	}
+	return found
+}
+
+// activationBehind is the link with the first activation at or behind product i and before the next one; −1
+// if there is none. last says that no product follows.
+func (c *chain) activationBehind(i int) (at int, last bool) {
+	for k := i + 1; k < len(c.links); k++ {
+		if c.links[k].weighted() {
+			return -1, false
+		}
+		if c.links[k].active {
+			return k, false
+		}
+	}
+	return -1, true
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }

@@ -1,0 +1,209 @@
+package extract
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/onnx"
+)
+
+const testdata = "../testdata"
+
+// dataModel is the path of a network made by testdata/get-models.py, which CI doesn't have.
+func dataModel(t *testing.T, name string) string {
+	t.Helper()
+	dir := os.Getenv("CORTEXMAP_DATA")
+	if dir == "" {
+		t.Skip("CORTEXMAP_DATA does not name the folder that testdata/get-models.py fills")
+	}
+	path := filepath.Join(dir, name)
+	if _, err := os.Stat(path); err != nil {
+		t.Skipf("CORTEXMAP_DATA holds no %s", name)
+	}
+	return path
+}
+
+func numbered(format string, from, n int) []string {
+	var out []string
+	for i := range n {
+		out = append(out, fmt.Sprintf(format, from+i))
+	}
+	return out
+}
+
+func namesOf(found []Candidate) []string {
+	var out []string
+	for _, c := range found {
+		out = append(out, c.Name)
+	}
+	return out
+}
+
+// The blocks that `auto` takes must be the network's own: their number and names are those of the module
+// lists that the networks were made from.
+func TestFindLayers(t *testing.T) {
+	resnet := strings.Fields("layer1.0 layer1.1 layer2.0 layer2.1 layer3.0 layer3.1 layer4.0 layer4.1")
+	vgg := strings.Fields("conv1_1 conv1_2 conv2_1 conv2_2 conv3_1 conv3_2 conv3_3 conv4_1 conv4_2 conv4_3 conv5_1 conv5_2 conv5_3")
+	cases := []struct {
+		file string
+		want []string
+	}{
+		{"demo/lite0.onnx", numbered("block%d", 1, 16)},
+		{"onnx/vit.ts.onnx", numbered("encoder_layer_%d", 0, 6)},
+		{"onnx/vit.dyn.onnx", numbered("encoder_layer_%d", 0, 6)},
+		{"onnx/vit.stripped.onnx", numbered("block%d", 1, 6)},
+		{"onnx/resnet.ts.onnx", resnet},
+		{"onnx/resnet.dyn.onnx", resnet},
+		{"onnx/resnet.stripped.onnx", numbered("block%d", 1, 8)},
+		{"onnx/clip.ts.onnx", numbered("blocks.%d", 0, 4)},
+		{"onnx/clip.dyn.onnx", numbered("blocks.%d", 0, 4)},
+		{"onnx/clip.stripped.onnx", numbered("block%d", 1, 4)},
+		{"onnx/swin.ts.onnx", strings.Fields("features.1.0 features.1.1 features.2 features.3.0 features.3.1")},
+		{"onnx/swin.dyn.onnx", strings.Fields("features.1.0 features.1.1 features.2 features.3.0 features.3.1")},
+		{"onnx/swin.stripped.onnx", strings.Fields("block1 block2 transition block3 block4")},
+		{"$lite1.onnx", numbered("block%d", 1, 21)},
+		{"$lite2.onnx", numbered("block%d", 1, 21)},
+		{"$opennsfw_resnet50thin.onnx", numbered("block%d", 1, 16)},
+		{"$vgg16_hed.onnx", vgg},
+	}
+	for _, c := range cases {
+		t.Run(c.file, func(t *testing.T) {
+			path := filepath.Join(testdata, c.file)
+			if name, data := strings.CutPrefix(c.file, "$"); data {
+				path = dataModel(t, name)
+			}
+			m, err := onnx.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found, err := FindLayers(m)
+			if err != nil {
+				t.Fatal(err)
+			}
+			auto, err := SelectLayers(found, nil, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(c.want, namesOf(auto)); d != "" {
+				t.Error(d)
+			}
+		})
+	}
+}
+
+// A U-Net without residual sums, and an edge detector with side outputs: the encoder is what counts.
+func TestSkipConnectionsToADecoder(t *testing.T) {
+	b := onnx.NewBuilder(17)
+	b.Input("x", onnx.Float32, "N", 3, 32, 32)
+	conv := func(x string) string {
+		w := b.ConstF32(make([]float32, 9), 1, 1, 3, 3)
+		return b.Op("Relu", []string{b.Op("Conv", []string{x, w})})
+	}
+	x := "x"
+	var skips []string
+	for range 4 {
+		x = conv(conv(x))
+		skips = append(skips, x)
+		x = b.Op("MaxPool", []string{x}, onnx.Ints("kernel_shape", 2, 2))
+	}
+	x = conv(conv(x))
+	for i := range skips {
+		up := b.Op("Resize", []string{x})
+		x = conv(conv(b.Op("Concat", []string{up, skips[len(skips)-1-i]}, onnx.Int("axis", 1))))
+	}
+	b.OpTo("y", "Sigmoid", []string{x})
+	b.Output("y", onnx.Float32, "N", 1, 32, 32)
+	found := findIn(t, b)
+	if len(found) != 10 {
+		t.Errorf("found %d of the encoder's 10 convolutions: %v", len(found), found)
+	}
+}
+
+func findIn(t *testing.T, b *onnx.Builder) []Candidate {
+	t.Helper()
+	raw := b.Model()
+	m, err := onnx.Parse(strings.NewReader(string(raw)), int64(len(raw)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	found, err := FindLayers(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+func TestNoPicture(t *testing.T) {
+	text := onnx.NewBuilder(17)
+	text.Input("input_ids", onnx.Int64, "N", "L")
+	text.OpTo("y", "Cast", []string{"input_ids"}, onnx.Int("to", 1))
+	text.Output("y", onnx.Float32, "N", "L")
+	bypass := onnx.NewBuilder(17)
+	bypass.Input("x", onnx.Float32, "N", 3, 8, 8)
+	bypass.OpTo("y", "Shape", []string{"x"})
+	bypass.Output("y", onnx.Int64, 4)
+	empty := onnx.NewBuilder(17)
+	empty.Input("x", onnx.Float32, "N", 3, 8, 8)
+	empty.OpTo("y", "Relu", []string{"x"})
+	empty.Output("y", onnx.Float32, "N", 3, 8, 8)
+	for want, b := range map[string]*onnx.Builder{
+		"takes no picture: no input has 4 dimensions of which one is 3 (or 1) colours; its inputs are input_ids int64[N, L]": text,
+		`no output of the model depends on its picture input "x"`:                                                            bypass,
+		"no layers were found": empty,
+	} {
+		raw := b.Model()
+		m, err := onnx.Parse(strings.NewReader(string(raw)), int64(len(raw)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err = FindLayers(m); fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
+	}
+}
+
+func TestSelectLayers(t *testing.T) {
+	var found []Candidate
+	for i, kind := range []string{Stem, Block, Transition, Block, Block, Downsample, Block} {
+		found = append(found, Candidate{Name: fmt.Sprintf("l%d", i), Tensor: fmt.Sprintf("tensor/%d", i), Kind: kind})
+	}
+	grids := map[string][2]int{"l1": {8, 8}, "l2": {4, 4}, "l3": {4, 4}, "l4": {4, 4}, "l6": {2, 2}}
+	cases := []struct {
+		want string // of extract.layers
+		got  string
+	}{
+		{"auto", "l1 l2 l3 l4 l6"},
+		{"blocks", "l1 l3 l4 l6"},
+		{"stages", "l1 l4 l6"},
+		{"every:2", "l1 l3 l6"},
+		{"every:9", "l6"},
+		{"l6 l0", "l0 l6"},
+		{"l[1-3]", "l1 l2 l3"},
+		{"tensor/5", "l5"},
+		{"tensor/*", "l0 l1 l2 l3 l4 l5 l6"},
+	}
+	for _, c := range cases {
+		got, err := SelectLayers(found, strings.Fields(c.want), func(c Candidate) [2]int { return grids[c.Name] })
+		if err != nil || strings.Join(namesOf(got), " ") != c.got {
+			t.Errorf("%s: got %v, %v, want %s", c.want, namesOf(got), err, c.got)
+		}
+	}
+	for want, message := range map[string]string{
+		"blcok3":  `no layer is called "blcok3"`,
+		"every:0": "every:K needs a whole number",
+	} {
+		if _, err := SelectLayers(found, []string{want}, nil); fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), message) {
+			t.Errorf("%s: got %v", want, err)
+		}
+	}
+	_, err := SelectLayers([]Candidate{{Name: "block1"}, {Name: "block12"}, {Name: "stem"}, {Name: "conv"}}, []string{"blcok1"}, nil)
+	if !strings.Contains(err.Error(), "the nearest: block1, block12") {
+		t.Errorf("nearest names: %v", err)
+	}
+}

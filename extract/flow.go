@@ -1,0 +1,265 @@
+package extract
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/onnx"
+)
+
+// vertex is a node that the picture flows through.
+type vertex struct {
+	node      *onnx.Node // nil: the picture itself
+	inputs    []int      // vertices that it reads
+	dominator int        // the last vertex that everything on its way here from the picture passes; −1 for the picture
+	depth     int        // in the tree of dominators
+	product   product    // what it multiplies, if anything
+	branches  bool       // it joins branches that hold products: a residual sum, a concatenation
+	joins     int        // such vertices among its dominators, itself included, up to the first decoder
+	products  int        // learned products on the longest way here
+	decoder   bool       // it lies behind an enlargement of features, as in a U-Net's way up
+	output    bool       // it makes one of the graph's outputs
+	kept      bool       // an output of the graph depends on it
+}
+
+// flow is the part of a graph that the picture passes through. Outputs of Shape and Size don't count, so
+// position tables, masks and arithmetic on sizes drop out; other inputs of the model count as constants.
+type flow struct {
+	graph    *onnx.Graph
+	image    onnx.Value
+	vertices []vertex
+	producer map[string]int // vertex that makes a tensor
+}
+
+// newFlow follows the picture through the graph.
+func newFlow(g *onnx.Graph) (*flow, error) {
+	image, err := imageInput(g)
+	if err != nil {
+		return nil, err
+	}
+	f := &flow{graph: g, image: image, producer: map[string]int{image.Name: 0}}
+	f.vertices = []vertex{{dominator: -1}}
+	for _, n := range sortNodes(splitFused(g.Nodes)) {
+		f.add(n)
+	}
+	if !f.keep() {
+		return nil, fault.Inputf("no output of the model depends on its picture input %q", image.Name)
+	}
+	return f, nil
+}
+
+// add appends a node if the picture reaches it.
+func (f *flow) add(n *onnx.Node) {
+	if n.Op == "Shape" || n.Op == "Size" {
+		return
+	}
+	var inputs []int
+	for _, name := range slices.Concat(n.Inputs, n.Captured()) {
+		if p, ok := f.producer[name]; ok {
+			inputs = append(inputs, p)
+		}
+	}
+	if len(inputs) == 0 {
+		return
+	}
+	v := vertex{node: n, inputs: inputs, dominator: f.dominator(inputs), product: f.productOf(n)}
+	above := &f.vertices[v.dominator]
+	v.depth, v.joins = above.depth+1, above.joins
+	for _, i := range inputs {
+		v.products = max(v.products, f.vertices[i].products)
+		v.decoder = v.decoder || f.vertices[i].decoder
+	}
+	v.decoder = v.decoder || v.products > 0 && enlarging[n.Op]
+	v.branches = len(inputs) > 1 && v.products > above.products && (isSum(n) || isConcat(n))
+	if v.branches && !v.decoder {
+		v.joins++
+	}
+	if v.product.learned() || v.product == softmax || v.product == pooling {
+		v.products++
+	}
+	f.vertices = append(f.vertices, v)
+	for _, o := range n.Outputs {
+		if o != "" {
+			f.producer[o] = len(f.vertices) - 1
+		}
+	}
+}
+
+// dominator is the lowest common ancestor of the inputs in the tree of dominators: for a graph without
+// cycles, visited in topological order, that is the immediate dominator (Cooper, Harvey & Kennedy, A simple,
+// fast dominance algorithm, 2001).
+func (f *flow) dominator(inputs []int) int {
+	p := inputs[0]
+	for _, q := range inputs[1:] {
+		for p != q {
+			if f.vertices[p].depth < f.vertices[q].depth {
+				p, q = q, p
+			}
+			p = f.vertices[p].dominator
+		}
+	}
+	return p
+}
+
+// keep marks what the graph's outputs depend on; false if that is nothing.
+func (f *flow) keep() bool {
+	found := false
+	for _, o := range f.graph.Outputs {
+		if i, ok := f.producer[o.Name]; ok && i > 0 {
+			f.vertices[i].kept, f.vertices[i].output, found = true, true, true
+		}
+	}
+	for i := len(f.vertices) - 1; i > 0; i-- {
+		if f.vertices[i].kept {
+			for _, p := range f.vertices[i].inputs {
+				f.vertices[p].kept = true
+			}
+		}
+	}
+	return found
+}
+
+// tensor is the first named output of a vertex.
+func (f *flow) tensor(i int) string {
+	for _, o := range f.vertices[i].node.Outputs {
+		if o != "" {
+			return o
+		}
+	}
+	return ""
+}
+
+// imageInput picks the input that takes the picture: rank 4 with one or three colours, of a type that
+// pictures have. An input of unknown rank is taken where nothing better is there.
+func imageInput(g *onnx.Graph) (onnx.Value, error) {
+	var best onnx.Value
+	score := 0
+	for _, v := range g.RuntimeInputs() {
+		if s := imageScore(v); s > score {
+			best, score = v, s
+		}
+	}
+	if score == 0 {
+		return best, fault.Inputf("the model takes no picture: no input has 4 dimensions of which one is 3 (or 1) colours; its inputs are %s", describe(g.RuntimeInputs())).
+			Remedy("export the vision tower alone")
+	}
+	return best, nil
+}
+
+func imageScore(v onnx.Value) int {
+	switch v.Type {
+	case onnx.Float32, onnx.Float16, onnx.BFloat16, onnx.Float64, onnx.Uint8:
+	default:
+		return 0
+	}
+	colours := func(n int64) bool { return slices.Contains([]int64{v.Dims[1], v.Dims[3]}, n) }
+	switch {
+	case !v.Known:
+		return 1
+	case len(v.Dims) != 4:
+		return 0
+	case colours(3):
+		return 4
+	case colours(1):
+		return 3
+	case colours(-1):
+		return 2
+	}
+	return 0
+}
+
+// describe lists inputs with their types and shapes, for messages.
+func describe(vs []onnx.Value) string {
+	var parts []string
+	for _, v := range vs {
+		parts = append(parts, v.Name+" "+v.Type.String()+shapeText(v))
+	}
+	if len(parts) == 0 {
+		return "none"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// splitFused takes apart fused nodes whose inner sum is the residual stream: SkipLayerNormalization of
+// com.microsoft, where it hands the sum out as its fourth output.
+func splitFused(nodes []*onnx.Node) []*onnx.Node {
+	out := make([]*onnx.Node, 0, len(nodes))
+	for _, n := range nodes {
+		fused := strings.HasPrefix(n.Op, "Skip") && strings.HasSuffix(n.Op, "LayerNormalization")
+		if !fused || len(n.Inputs) < 3 || len(n.Outputs) < 4 || n.Outputs[3] == "" {
+			out = append(out, n)
+			continue
+		}
+		sum, norm := *n, *n
+		sum.Op, sum.Inputs, sum.Outputs = "Add", n.Inputs[:2], n.Outputs[3:4]
+		norm.Op, norm.Inputs, norm.Outputs = "LayerNormalization", append([]string{n.Outputs[3]}, n.Inputs[2:]...), n.Outputs[:1]
+		out = append(out, &sum, &norm)
+	}
+	return out
+}
+
+// sortNodes puts producers before their readers, and otherwise keeps the file's order. Files should be
+// sorted, and some aren't. Nodes on a cycle, which no valid file has, come in any order.
+func sortNodes(nodes []*onnx.Node) []*onnx.Node {
+	producer := map[string]int{}
+	for i, n := range nodes {
+		for _, o := range n.Outputs {
+			if o != "" {
+				producer[o] = i
+			}
+		}
+	}
+	const (
+		untouched = iota
+		open
+		done
+	)
+	out := make([]*onnx.Node, 0, len(nodes))
+	state := make([]byte, len(nodes))
+	var stack []int
+	for i := range nodes {
+		stack = append(stack, i)
+		for len(stack) > 0 {
+			k := stack[len(stack)-1]
+			ready := true
+			if state[k] == untouched {
+				state[k] = open
+				for _, name := range slices.Concat(nodes[k].Inputs, nodes[k].Captured()) {
+					if p, ok := producer[name]; ok && state[p] == untouched {
+						stack, ready = append(stack, p), false
+					}
+				}
+			}
+			if !ready {
+				continue
+			}
+			stack = stack[:len(stack)-1]
+			if state[k] == open {
+				state[k] = done
+				out = append(out, nodes[k])
+			}
+		}
+	}
+	return out
+}
+
+// shapeText writes a declared shape as people do: [N, 3, 224, 224].
+func shapeText(v onnx.Value) string {
+	if !v.Known {
+		return " of unknown shape"
+	}
+	var parts []string
+	for i, d := range v.Dims {
+		switch {
+		case d >= 0:
+			parts = append(parts, strconv.FormatInt(d, 10))
+		case v.Symbols[i] != "":
+			parts = append(parts, v.Symbols[i])
+		default:
+			parts = append(parts, "?")
+		}
+	}
+	return "[" + strings.Join(parts, ", ") + "]"
+}

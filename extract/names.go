@@ -1,0 +1,181 @@
+package extract
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+
+	"cortexmap/internal/onnx"
+)
+
+// Names are for people and never choose a layer. Exporters leave two traces of a network's modules: the
+// dynamo exporter a list of module paths at each node, the others (TorchScript, tf2onnx) node names with
+// slashes. A layer is named after the numbered module that it is the output of, where the modules of one
+// family (encoder_layer_#, layer#.#) tell the layers apart; else after its tensor, where people gave that a
+// name; else after its kind and number, from 1.
+
+var (
+	digits = regexp.MustCompile(`\d+`)
+	quoted = regexp.MustCompile(`'([^']*)'`)
+	// given are tensor names that a person may have chosen; automatic ones are exporters' counters.
+	given     = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.\-]*$`)
+	automatic = regexp.MustCompile(`^([A-Za-z]?_?\d+|(val|tensor|output|input|t|x)[._]?\d*)$`)
+)
+
+const longestName = 40
+
+// name gives every candidate a name of its own.
+func (c *chain) name(found []Candidate) {
+	modules := make([][]string, len(found))
+	for i := range found {
+		modules[i] = numberedModules(c.vertices[c.producer[found[i].Tensor]].node)
+	}
+	nameByModule(found, modules)
+	taken, number, total := map[string]bool{}, map[string]int{}, map[string]int{}
+	for _, f := range found {
+		total[f.Kind]++
+	}
+	for i := range found {
+		f := &found[i]
+		number[f.Kind]++
+		if f.Name == "" {
+			f.Name = nameByTensor(c.vertices[c.producer[f.Tensor]].node, f.Tensor)
+		}
+		if f.Name == "" || taken[f.Name] {
+			f.Name = f.Kind
+			if total[f.Kind] > 1 {
+				f.Name = fmt.Sprintf("%s%d", f.Kind, number[f.Kind])
+			}
+		}
+		for taken[f.Name] {
+			f.Name += "x"
+		}
+		taken[f.Name] = true
+	}
+}
+
+// nameByModule names candidates after the family of modules that tells most of them apart, then the rest
+// after the next such family.
+func nameByModule(found []Candidate, modules [][]string) {
+	for {
+		best, count := "", 0
+		for family, members := range families(found, modules) {
+			n := len(members)
+			if n > count || n == count && (len(family) < len(best) || len(family) == len(best) && family < best) {
+				best, count = family, n
+			}
+		}
+		if count == 0 {
+			return
+		}
+		members := families(found, modules)[best]
+		short := shorten(members)
+		for i, m := range members {
+			found[i].Name = short[m]
+		}
+	}
+}
+
+// families groups the modules of unnamed candidates by their name with # for numbers. A family counts where
+// each module of it holds one candidate only.
+func families(found []Candidate, modules [][]string) map[string]map[int]string {
+	fs := map[string]map[int]string{}
+	for i := range found {
+		if found[i].Name != "" {
+			continue
+		}
+		for _, m := range modules[i] {
+			f := digits.ReplaceAllString(m, "#")
+			if fs[f] == nil {
+				fs[f] = map[int]string{}
+			}
+			fs[f][i] = m
+		}
+	}
+	for f, members := range fs {
+		seen := map[string]bool{}
+		for _, m := range members {
+			seen[m] = true
+		}
+		if len(seen) < len(members) {
+			delete(fs, f)
+		}
+	}
+	return fs
+}
+
+// shorten drops leading components of module paths as long as the names stay apart and begin with a letter.
+func shorten(members map[int]string) map[string]string {
+	short := map[string]string{}
+	for keep := 1; ; keep++ {
+		clear(short)
+		seen := map[string]bool{}
+		good := true
+		for _, m := range members {
+			parts := strings.FieldsFunc(m, func(r rune) bool { return r == '.' || r == '/' })
+			s := strings.Join(parts[max(0, len(parts)-keep):], ".")
+			good = good && !seen[s] && (s[0] < '0' || s[0] > '9')
+			seen[s], short[m] = true, s
+			if keep >= len(parts) && !good {
+				short[m] = m
+			}
+		}
+		if good || keep > 16 {
+			return short
+		}
+	}
+}
+
+// numberedModules lists the modules that a node lies in and whose own name holds a number, outermost first.
+func numberedModules(n *onnx.Node) []string {
+	var numbered []string
+	for _, m := range moduleList(n) {
+		own := m[strings.LastIndexAny(m, "./")+1:]
+		if digits.MatchString(own) {
+			numbered = append(numbered, m)
+		}
+	}
+	return numbered
+}
+
+// moduleList lists the paths of the modules that a node lies in, outermost first, the node itself left out.
+func moduleList(n *onnx.Node) []string {
+	var list []string
+	if n.Scope != "" {
+		quotes := quoted.FindAllStringSubmatch(n.Scope, -1)
+		for i, q := range quotes {
+			if i < len(quotes)-1 && q[1] != "" {
+				list = append(list, q[1])
+			}
+		}
+		return list
+	}
+	parts := strings.Split(strings.Trim(n.Name, "/"), "/")
+	path := ""
+	for _, p := range parts[:len(parts)-1] {
+		switch {
+		case path == "", p == path, strings.HasPrefix(p, path+"."): // torch repeats the path: layer1/layer1.0
+			path = p
+		default:
+			last := path[strings.LastIndexByte(path, '.')+1:]
+			if strings.HasPrefix(p, last+".") {
+				path = path[:len(path)-len(last)] + p
+			} else {
+				path += "." + p
+			}
+		}
+		list = append(list, path)
+	}
+	return list
+}
+
+// nameByTensor is the tensor's name if a person may have given it; an exporter's counter, or an operator's
+// name with a number, is none.
+func nameByTensor(n *onnx.Node, tensor string) string {
+	name := strings.TrimSuffix(tensor, ":0")
+	bare := strings.Trim(digits.ReplaceAllString(name, ""), "_.")
+	if n.Scope != "" || len(name) > longestName || !given.MatchString(name) || automatic.MatchString(name) || strings.EqualFold(bare, n.Op) {
+		return ""
+	}
+	return name
+}
