@@ -23,8 +23,6 @@ func load(path string) error {
 
 func unload() error { return yalue.DestroyEnvironment() }
 
-func loadedVersion() string { return yalue.GetVersion() }
-
 func newValue[T float32 | int64 | uint8](data []T, dims []int64) (value, error) {
 	return yalue.NewTensor(yalue.Shape(dims), data)
 }

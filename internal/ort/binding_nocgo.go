@@ -13,7 +13,6 @@ type value = any
 
 func load(string) error                           { return errNoCgo }
 func unload() error                               { return nil }
-func loadedVersion() string                       { return "" }
 func probe(string) (string, error)                { return "", errNoCgo }
 func newHalf([]byte, []int64) (value, error)      { return nil, errNoCgo }
 func release(value)                               {}

@@ -64,7 +64,7 @@ type Session struct {
 // tensors in the order in which Run takes them.
 func (rt *Runtime) Open(model []byte, inputs, outputs []string, o Options) (*Session, error) {
 	if len(model) == 0 {
-		return nil, fault.Inputf("the model is empty")
+		return nil, fault.Inputf("the model is empty").In("%s", o.Name)
 	}
 	return rt.open(model, "", inputs, outputs, o)
 }

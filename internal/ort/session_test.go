@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"sync"
 	"testing"
 	"time"
@@ -255,5 +256,24 @@ func BenchmarkTensor(b *testing.B) {
 			b.Fatal(err)
 		}
 		x.Close()
+	}
+}
+
+// TestDroppedTensors leaves tensors to the garbage collector, which must unpin and release them: a pin that
+// is collected unreleased stops the program.
+func TestDroppedTensors(t *testing.T) {
+	s := open(t, product(), []string{"x", "w"}, []string{"y"}, ort.Options{Threads: 1})
+	for i := range 50 {
+		for range 20 {
+			x, err := ort.NewF32([]float32{1, 2, 3, 4}, 2, 2)
+			out := tensors(nil)
+			if err == nil {
+				err = s.Run(t.Context(), tensors(x, x), out)
+			}
+			if err != nil || out[0].F32()[3] != 22 {
+				t.Fatal(i, err)
+			}
+		}
+		runtime.GC()
 	}
 }
