@@ -190,22 +190,23 @@ func alongRows(img *RGB, from Window, xs []span) *RGB {
 }
 
 func rowPass(dst, row []byte, xs []span) {
-	for _, s := range xs {
+	for i, s := range xs {
 		p, k := row[3*s.at:][:3*len(s.k)], s.k
 		r, g, b := int32(half), int32(half), int32(half)
-		for len(k) >= 2 && len(p) >= 6 {
-			r += int32(p[0])*k[0] + int32(p[3])*k[1]
-			g += int32(p[1])*k[0] + int32(p[4])*k[1]
-			b += int32(p[2])*k[0] + int32(p[5])*k[1]
-			p, k = p[6:], k[2:]
+		for len(k) >= 4 && len(p) >= 12 { // a bicubic kernel that enlarges has 4 taps
+			r += int32(p[0])*k[0] + int32(p[3])*k[1] + int32(p[6])*k[2] + int32(p[9])*k[3]
+			g += int32(p[1])*k[0] + int32(p[4])*k[1] + int32(p[7])*k[2] + int32(p[10])*k[3]
+			b += int32(p[2])*k[0] + int32(p[5])*k[1] + int32(p[8])*k[2] + int32(p[11])*k[3]
+			p, k = p[12:], k[4:]
 		}
-		if len(k) == 1 && len(p) >= 3 {
+		for len(k) >= 1 && len(p) >= 3 {
 			r += int32(p[0]) * k[0]
 			g += int32(p[1]) * k[0]
 			b += int32(p[2]) * k[0]
+			p, k = p[3:], k[1:]
 		}
-		dst[0], dst[1], dst[2] = clip(r), clip(g), clip(b)
-		dst = dst[3:]
+		d := dst[3*i:][:3]
+		d[0], d[1], d[2] = clip(r), clip(g), clip(b)
 	}
 }
 
@@ -217,40 +218,46 @@ func downColumns(img *RGB, from Window, ys []span) *RGB {
 	row := func(y int) []byte { return img.Pix[3*((from.Y+y)*img.W+from.X):][:n] }
 	for i, s := range ys {
 		dst := out.Pix[i*n:][:n]
-		if len(s.k) == 1 {
-			if s.k[0] == 1<<weightBits {
-				copy(dst, row(s.at))
-				continue
-			}
-		}
-		for x := range acc {
-			acc[x] = half
-		}
-		j := 0
-		for ; j+1 < len(s.k); j += 2 {
-			addRows(acc, row(s.at+j), row(s.at+j+1), s.k[j], s.k[j+1])
-		}
-		if j < len(s.k) {
-			addRow(acc, row(s.at+j), s.k[j])
-		}
-		for x, v := range acc {
-			dst[x] = clip(v)
+		switch len(s.k) {
+		case 1: // its weight is 1: weights sum to 1
+			copy(dst, row(s.at))
+		case 4:
+			fourRows(dst, row(s.at), row(s.at+1), row(s.at+2), row(s.at+3), [4]int32(s.k))
+		default:
+			manyRows(dst, acc, s, row)
 		}
 	}
 	return out
 }
 
-func addRow(acc []int32, p []byte, k int32) {
-	p = p[:len(acc)]
-	for x := range acc {
-		acc[x] += int32(p[x]) * k
+// fourRows is manyRows for four taps, a bicubic kernel that enlarges: nothing is stored in between.
+func fourRows(dst, p, q, r, s []byte, k [4]int32) {
+	p, q, r, s = p[:len(dst)], q[:len(dst)], r[:len(dst)], s[:len(dst)]
+	for x := range dst {
+		dst[x] = clip(half + int32(p[x])*k[0] + int32(q[x])*k[1] + int32(r[x])*k[2] + int32(s[x])*k[3])
 	}
 }
 
-func addRows(acc []int32, p, q []byte, k, l int32) {
-	p, q = p[:len(acc)], q[:len(acc)]
+// manyRows adds up the weighted rows of a span, two at a time, in acc.
+func manyRows(dst []byte, acc []int32, s span, row func(int) []byte) {
 	for x := range acc {
-		acc[x] += int32(p[x])*k + int32(q[x])*l
+		acc[x] = half
+	}
+	at, k := s.at, s.k
+	for ; len(k) >= 2; at, k = at+2, k[2:] {
+		p, q := row(at)[:len(acc)], row(at + 1)[:len(acc)]
+		for x := range acc {
+			acc[x] += int32(p[x])*k[0] + int32(q[x])*k[1]
+		}
+	}
+	if len(k) == 1 {
+		p := row(at)[:len(acc)]
+		for x := range acc {
+			acc[x] += int32(p[x]) * k[0]
+		}
+	}
+	for x, v := range acc {
+		dst[x] = clip(v)
 	}
 }
 
