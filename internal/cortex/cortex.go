@@ -18,9 +18,10 @@
 //
 // # Distances
 //
-// Distances along the cortex are lengths of the shortest path along edges (Dijkstra). On a triangle mesh
-// such a path is longer than the true geodesic, on average by about a tenth for fsaverage's nearly
-// equilateral triangles, at most by 2/sqrt(3) = 1.155 on a flat equilateral mesh.
+// Distances along the cortex are lengths of the shortest path along edges (Dijkstra). Such a path is
+// longer than the true geodesic: by 2/sqrt(3) = 1.155 at worst on equilateral triangles, and, measured on
+// fsaverage5's sphere up to 60 mm against great circles, by 8.5 % on average, 21 % for one pair in a
+// hundred, 24 % at most.
 package cortex
 
 import "math"
