@@ -57,17 +57,19 @@ var complaints = []complaint{
 		"the model's $1 is $3, got $2", ""},
 	{fault.Input, regexp.MustCompile(`Missing Input: (\S+)`),
 		"the model has an input $1, which got no value", "give it a constant in the model's card"},
-	{fault.Input, regexp.MustCompile(`Invalid (?:Feed )?(Input|Output) [Nn]ame: ?(\S+)`),
+	{fault.Input, regexp.MustCompile(`(?i)Invalid (?:feed )?(input|output) name: ?(\S+)`),
 		"the model has no tensor $2 to be its $1", ""},
 	{fault.Bug, regexp.MustCompile(`output '(.*?)' of node .* has shape (\S+) but the computed output shape for this run is (\S+)\.`),
 		"output $1 has shape $3, its tensor $2", ""},
+	{fault.Bug, regexp.MustCompile(`OrtValue shape verification failed. Current shape:(\S+) Requested shape:(\S+)`),
+		"an output has shape $2, its tensor $1", ""},
 	{fault.Machine, regexp.MustCompile(`Failed to allocate memory for requested buffer of size (\d+)`),
 		"not enough memory: ONNX Runtime needed $1 more bytes at once", "use a smaller batch, or a machine with more memory"},
 	{fault.Machine, regexp.MustCompile(`bad_alloc`),
 		"not enough memory for ONNX Runtime", "use a smaller batch, or a machine with more memory"},
 	{fault.Machine, regexp.MustCompile(`CUDA failure 2\b|CUDA out of memory|CUBLAS_STATUS_ALLOC_FAILED`),
 		"not enough memory on the graphics card", "use a smaller batch, or --device cpu"},
-	{fault.Machine, regexp.MustCompile(`CUDA failure (\d+): ([^;]*)`),
+	{fault.Machine, regexp.MustCompile(`CUDA failure (\d+): ([^;]*?) *(?:;|$)`),
 		"the graphics card failed: $2 (CUDA error $1)", "try --device cpu"},
 	{fault.Machine, regexp.MustCompile(`fallback .*has been explicitly disabled`),
 		"CUDA can't run every node of the model", "allow the CPU for the others, or use --device cpu"},
@@ -104,11 +106,15 @@ func explain(err error, path, version string) error {
 	return e
 }
 
-// source is the place in the library's own source that its messages begin with.
-var source = regexp.MustCompile(`\S*/onnxruntime/\S+:\d+ .*?\) |^Error (?:creating C session|running network): `)
+// The places in the library's own source that its messages begin with, and its way to name a node.
+var (
+	source = regexp.MustCompile(`\S*/onnxruntime/\S+:\d+ .*?\) |\S+\.(?:cc|h):\d+ |^Error (?:creating C session|running network): `)
+	atNode = regexp.MustCompile(`Non-zero status code returned while running (\S+) node\. Name:'(.*?)' Status Message: `)
+)
 
 // plain is the library's message on one line, without C++.
 func plain(text string) string {
 	text = source.ReplaceAllString(text, "")
+	text = atNode.ReplaceAllString(text, "node $2 ($1): ")
 	return strings.Join(strings.Fields(text), " ")
 }

@@ -82,6 +82,7 @@ func checkClass(t *testing.T, name string, err error, class fault.Class, says ..
 func TestExplainAtRun(t *testing.T) {
 	relu := open(t, one(17, "Relu"), []string{"x"}, []string{"y"}, ort.Options{Threads: 1, Name: "relu.onnx"})
 	add := open(t, two("mask", true), []string{"x"}, []string{"y"}, ort.Options{Threads: 1})
+	self := open(t, slow(1), []string{"x"}, []string{"y"}, ort.Options{Threads: 1})
 	b := onnx.NewBuilder(17)
 	b.Input("x", onnx.Int64, 3)
 	b.OpTo("y", "ConstantOfShape", []string{"x"})
@@ -106,8 +107,11 @@ func TestExplainAtRun(t *testing.T) {
 		{"rank", relu, flat, nil, fault.Input, []string{"input x has 2 dimensions, got 1"}},
 		{"type", relu, ints, nil, fault.Input, []string{"input is float, got int64"}},
 		{"output's type", relu, good, ints, fault.Input, []string{"output is float, got int64"}},
-		{"output's shape", relu, good, square, fault.Bug, []string{"output y has shape {1,3}, its tensor {3,3}"}},
+		{"output's shape", relu, good, square, fault.Bug, []string{"has shape {1,3}, its tensor {3,3}"}},
+		{"a node fails", self, wide, nil, fault.Input, []string{"refuses the model: node ", "(MatMul): Compute MatMul dimension mismatch"}},
 		{"second input", add, good, nil, fault.Input, []string{"input mask, which got no value", "constant"}},
+		{"input's name", open(t, one(17, "Relu"), []string{"z"}, []string{"y"}, ort.Options{}), good, nil, fault.Input, []string{"no tensor z to be its input"}},
+		{"output's name", open(t, one(17, "Relu"), []string{"x"}, []string{"z"}, ort.Options{}), good, nil, fault.Input, []string{"no tensor z to be its output"}},
 		{"memory", fill, ints, nil, fault.Machine, []string{"not enough memory", "smaller batch"}},
 	} {
 		err := c.s.Run(t.Context(), tensors(c.in), tensors(c.out))
