@@ -1,0 +1,102 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+
+	"cortexmap/internal/cortex"
+	"cortexmap/internal/store"
+)
+
+// Input is one mapping and what is needed of its data set.
+type Input struct {
+	Mapping   *store.Mapping
+	Geometry  *cortex.Geometry // nil: the units have no place on a surface; no maps, no intervals
+	Hierarchy Hierarchy        // without levels: no slope
+	R2Top     float64          // upper end of the R² maps, the same for all plates of a run; NaN: this mapping's own
+}
+
+// Results are all analyses of one mapping. What does not apply is nil.
+type Results struct {
+	ROIs      []ROI       // by hierarchy, then by name
+	Alignment []Alignment // by quantity: share, expected, argmax; by over: rois, vertices
+	Recovery  *Recovery   // of a planted truth; only where the mapping's network generated the responses
+	Layers    []Score     // a score a layer and kind; only of methods that fit each layer by itself
+	Maps      []*cortex.Map
+	Tables    []*Table
+	Warnings  []store.Warning
+}
+
+// Run calls every analysis that applies to the mapping.
+func Run(ctx context.Context, in Input) (*Results, error) {
+	r := &Results{}
+	field := NewField(in.Geometry, in.Mapping)
+	var err error
+	if r.ROIs, err = ROIs(ctx, in, field); err != nil {
+		return nil, err
+	}
+	r.Tables = append(r.Tables, ROITable(in.Mapping, r.ROIs))
+	if len(in.Hierarchy.Levels) > 0 && in.Mapping.Selector != nil {
+		if r.Alignment, err = Align(ctx, in, field); err != nil {
+			return nil, err
+		}
+		r.Tables = append(r.Tables, AlignmentTable(in, r.Alignment), LevelTable(in, r.Alignment))
+	}
+	if in.Mapping.Truth != nil {
+		rec := Recover(in.Mapping)
+		r.Recovery = &rec
+		r.Tables = append(r.Tables, RecoveryTable(in.Mapping, rec))
+	}
+	if r.Layers = LayerScores(in.Mapping); r.Layers != nil {
+		r.Tables = append(r.Tables, LayerTable(in.Mapping, r.Layers))
+	}
+	r.Maps = Maps(in)
+	r.Warnings = warnings(in, r)
+	return r, nil
+}
+
+// warnings are what a reader must know before any number.
+func warnings(in Input, r *Results) []store.Warning {
+	var out []store.Warning
+	info := &in.Mapping.Info
+	if info.Simulated {
+		out = append(out, store.Warning{ID: "simulated", Text: "The responses are simulated: every number and map here describes a planted cortex, not a brain."})
+		if info.Generator != "" && info.Generator != info.Model {
+			out = append(out, store.Warning{ID: "favours-generator",
+				Text: fmt.Sprintf("The simulated responses were made from %s: comparisons of networks on this subject favour it, and nothing is recovered of the truth with %s.", info.Generator, info.Model)})
+		}
+	}
+	for _, a := range r.Alignment {
+		if a.Over == "rois" && a.Quantity == "share" && len(a.Missing) > 0 {
+			out = append(out, store.Warning{ID: "levels-left-out", Text: fmt.Sprintf("No fitted vertices in %s of the hierarchy %s: left out, the other levels keep their places.", list(a.Missing), in.Hierarchy.Name)})
+		}
+	}
+	if n := unfitted(in.Mapping); n > 0 {
+		out = append(out, store.Warning{ID: "not-fitted", Text: fmt.Sprintf("%d of %d units have no data or no variance and were not fitted.", n, len(in.Mapping.Vertices))})
+	}
+	if n := low(in.Mapping); n > 0 {
+		out = append(out, store.Warning{ID: "low-ceiling", Text: fmt.Sprintf("%d units have a noise ceiling below %.2f or none that is known: they are left out of means of R² / ceiling.", n, ceilingFloor)})
+	}
+	return out
+}
+
+func unfitted(m *store.Mapping) int {
+	n := 0
+	for i := range m.Vertices {
+		if !m.Vertices[i].Fitted {
+			n++
+		}
+	}
+	return n
+}
+
+// low counts fitted units whose ceiling is unknown or too small.
+func low(m *store.Mapping) int {
+	n := 0
+	for i := range m.Vertices {
+		if v := &m.Vertices[i]; v.Fitted && !(float64(v.Ceiling) >= ceilingFloor) {
+			n++
+		}
+	}
+	return n
+}
