@@ -133,11 +133,12 @@ func unknown(data []byte, kind string) error {
 
 // broken is the fault of a file that its decoder refuses.
 func broken(kind string, err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
+	const short = png.FormatError("not enough pixel data")
+	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, short) {
 		return fault.Inputf("the %s file is cut short: %w", kind, err).Remedy("copy it again, or leave it out")
 	}
 	return fault.Inputf("the %s file is damaged or of a rare kind: %w", kind, err).
-		Remedy("open it in a picture program and save it as PNG, or leave it out")
+		Remedy("copy it again, save it as PNG with a picture program, or leave it out")
 }
 
 // toRGB takes a decoded picture's colours; alpha is dropped, not composed.
