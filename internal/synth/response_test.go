@@ -348,3 +348,16 @@ func TestFinishFaults(t *testing.T) {
 		t.Errorf("a signal that never changes: got %v", err)
 	}
 }
+
+// A seed's numbers are written down in published runs: they must not change from version to version.
+func TestSeedKeepsItsMeaning(t *testing.T) {
+	p := &Plan{options: Options{Seed: 1}, units: []unit{{side: 1, vertex: 42}}}
+	for _, c := range []struct {
+		purpose, layer int
+		want           float64
+	}{{streamNoise, 0, -1.2339704913379468}, {streamOwn, 3, -0.09848857689453477}, {streamPrototype, 15, -1.7117704313201436}} {
+		if got := p.stream(c.purpose, c.layer, 0).NormFloat64(); got != c.want {
+			t.Errorf("purpose %d, layer %d: first number %v, want %v", c.purpose, c.layer, got, c.want)
+		}
+	}
+}
