@@ -141,6 +141,22 @@ func (d *Dir) Commit() error {
 // Discard removes the unfinished folder.
 func (d *Dir) Discard() error { return Explain(os.RemoveAll(d.Path), d.Path) }
 
+// DiscardEmpty removes the unfinished folder if no finished file lies in it.
+func (d *Dir) DiscardEmpty() {
+	empty := true
+	filepath.WalkDir(d.Path, func(p string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			if ok, _ := filepath.Match(".*.tmp*", e.Name()); !ok {
+				empty = false
+			}
+		}
+		return err
+	})
+	if empty {
+		os.RemoveAll(d.Path)
+	}
+}
+
 // Exists says whether a file or folder lies under its final name.
 func Exists(path string) bool {
 	_, err := os.Stat(path)

@@ -1,0 +1,270 @@
+// Package config is pipeline.yaml as Go structs: every key with its default, its range and its check.
+//
+// A file is read strictly (an unknown key, a wrong type or a value out of range ends with its line and
+// column), `--set` lays single keys over it, and Defaults fills what neither says. Below this package no
+// zero is magic: what a stage gets is what it uses.
+package config
+
+import (
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"cortexmap/internal/strictyaml"
+)
+
+// Config is one run: networks × subjects × seeds.
+type Config struct {
+	Out      string    `yaml:"out"`      // everything produced goes below this folder
+	Device   string    `yaml:"device"`   // cpu | cuda | auto
+	Threads  int       `yaml:"threads"`  // 0: the cores this process may use
+	OrtLib   string    `yaml:"ort_lib"`  // path of ONNX Runtime's library; "": found or fetched
+	Models   []Model   `yaml:"models"`   // networks to map
+	Subjects []Subject `yaml:"subjects"` // brains to map them onto
+	Extract  Extract   `yaml:"extract"`
+	Fit      Fit       `yaml:"fit"`
+	Analyze  Analyze   `yaml:"analyze"`
+}
+
+// Model is a network: in YAML a path, a glob, demo:NAME, or a mapping with these keys.
+type Model struct {
+	Path   string `yaml:"path"`
+	Name   string `yaml:"name"`   // default: the file's name without .onnx
+	Card   string `yaml:"card"`   // preprocessing; default: found beside the file, in its metadata, or a preset
+	Family string `yaml:"family"` // groups networks in tables
+}
+
+// Subject is a brain: in YAML a path, demo:simulated, or a mapping with these keys.
+type Subject struct {
+	Path string `yaml:"path"`
+}
+
+// Extract says how tokens are read.
+type Extract struct {
+	Layers      Layers `yaml:"layers"`      // auto | blocks | stages | every:2 | list of names and globs
+	Grid        int    `yaml:"grid"`        // cells a side of the fit grid
+	Protocol    string `yaml:"protocol"`    // "": what fit.protocol says | sound | paper
+	Batch       int    `yaml:"batch"`       // images a Run; 0: chosen
+	Compression string `yaml:"compression"` // none | snappy | zstd
+}
+
+// Layers is a selection of layers: one word in YAML, or a list.
+type Layers []string
+
+// Fit says how brains are predicted.
+type Fit struct {
+	Protocol  string   `yaml:"protocol"` // sound | paper
+	Seeds     []int    `yaml:"seeds"`
+	Split     Split    `yaml:"split"`
+	Images    int      `yaml:"images"`    // training images; 0: all
+	Baselines []string `yaml:"baselines"` // ridge_layers
+}
+
+// Split parts the images of a subject; all windows and repeats of one photograph stay on one side.
+type Split struct {
+	By   string  `yaml:"by"` // image | photo | given | a column of images.csv
+	Val  float64 `yaml:"val"`
+	Test float64 `yaml:"test"`
+	Seed uint64  `yaml:"seed"`
+}
+
+// Analyze says what is computed from the mappings.
+type Analyze struct {
+	Hierarchy Hierarchy `yaml:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
+	Interval  string    `yaml:"interval"`  // auto | spatial | subjects
+	Controls  []string  `yaml:"controls"`  // shuffled
+}
+
+// Hierarchy is a named or a written list of levels.
+type Hierarchy struct {
+	Name   string
+	Levels []Level
+}
+
+// Level is one step of a hierarchy: an ROI, or a name for the unweighted mean of several.
+type Level struct {
+	Name string
+	ROIs []string
+}
+
+// Defaults is the configuration of an empty file.
+func Defaults() Config {
+	return Config{
+		Out:    "runs/demo",
+		Device: "auto",
+		Extract: Extract{
+			Layers:      Layers{"auto"},
+			Grid:        8,
+			Compression: "none",
+		},
+		Fit: Fit{
+			Protocol: "sound",
+			Seeds:    []int{0},
+			Split:    Split{By: "photo", Val: 0.1, Test: 0.1},
+		},
+		Analyze: Analyze{Interval: "auto"},
+	}
+}
+
+// Override is one `--set KEY=VALUE`.
+type Override struct{ Key, Value string }
+
+// Load reads a YAML text strictly, lays the overrides over it and checks every value. name is the file's
+// name for messages.
+func Load(name string, data []byte, overrides []Override) (*Config, error) {
+	c := Defaults()
+	doc, err := strictyaml.Parse(name, data)
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range overrides {
+		if err := doc.Set(o.Key, o.Value); err != nil {
+			return nil, err
+		}
+	}
+	if err := doc.Decode(&c); err != nil {
+		return nil, err
+	}
+	if err := c.check(doc); err != nil {
+		return nil, err
+	}
+	return &c, nil
+}
+
+// check holds the values' ranges.
+func (c *Config) check(doc *strictyaml.Doc) error {
+	oneOf := func(key, value string, allowed ...string) error {
+		if slices.Contains(allowed, value) {
+			return nil
+		}
+		return doc.Fault(key, "%q is not %s", value, list(allowed))
+	}
+	between := func(key string, value, lo, hi float64) error {
+		if value >= lo && value < hi {
+			return nil
+		}
+		return doc.Fault(key, "%v is not between %v and %v", value, lo, hi)
+	}
+	errs := []error{
+		oneOf("device", c.Device, "cpu", "cuda", "auto"),
+		oneOf("extract.protocol", c.Extract.Protocol, "", "sound", "paper"),
+		oneOf("extract.compression", c.Extract.Compression, "none", "snappy", "zstd"),
+		oneOf("fit.protocol", c.Fit.Protocol, "sound", "paper"),
+		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
+		between("threads", float64(c.Threads), 0, 1<<16),
+		between("extract.batch", float64(c.Extract.Batch), 0, 1<<16),
+		between("fit.images", float64(c.Fit.Images), 0, 1<<31),
+		between("fit.split.val", c.Fit.Split.Val, 0, 1),
+		between("fit.split.test", c.Fit.Split.Test, 0, 1),
+		between("fit.split.val", c.Fit.Split.Val+c.Fit.Split.Test, 0, 1),
+	}
+	for _, b := range c.Fit.Baselines {
+		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers"))
+	}
+	for _, b := range c.Analyze.Controls {
+		errs = append(errs, oneOf("analyze.controls", b, "shuffled"))
+	}
+	for _, s := range c.Fit.Seeds {
+		errs = append(errs, between("fit.seeds", float64(s), 0, 1<<31))
+	}
+	switch {
+	case c.Out == "":
+		errs = append(errs, doc.Fault("out", "a folder is needed"))
+	case len(c.Models) == 0:
+		errs = append(errs, doc.Fault("models", "no network is named").Remedy("for example  models: [demo:lite0]"))
+	case len(c.Subjects) == 0:
+		errs = append(errs, doc.Fault("subjects", "no subject is named").Remedy("for example  subjects: [demo:simulated]"))
+	case len(c.Fit.Seeds) == 0:
+		errs = append(errs, doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]"))
+	case len(c.Extract.Layers) == 0:
+		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
+	case c.Extract.Grid != 8:
+		errs = append(errs, doc.Fault("extract.grid", "%d: this version fits on a grid of 8 cells a side", c.Extract.Grid))
+	}
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// UnmarshalYAML reads a path, or a mapping with the keys of Model.
+func (m *Model) UnmarshalYAML(n *strictyaml.Node) error {
+	type plain Model
+	if n.Kind() != strictyaml.Map {
+		return n.Decode(&m.Path)
+	}
+	if err := n.Decode((*plain)(m)); err != nil {
+		return err
+	}
+	if m.Path == "" {
+		return n.Fault("a network needs a path")
+	}
+	return nil
+}
+
+// UnmarshalYAML reads a path, or a mapping with the keys of Subject.
+func (s *Subject) UnmarshalYAML(n *strictyaml.Node) error {
+	type plain Subject
+	if n.Kind() != strictyaml.Map {
+		return n.Decode(&s.Path)
+	}
+	if err := n.Decode((*plain)(s)); err != nil {
+		return err
+	}
+	if s.Path == "" {
+		return n.Fault("a subject needs a path")
+	}
+	return nil
+}
+
+// UnmarshalYAML reads one word or a list.
+func (l *Layers) UnmarshalYAML(n *strictyaml.Node) error {
+	if n.Kind() == strictyaml.String {
+		*l = make(Layers, 1)
+		return n.Decode(&(*l)[0])
+	}
+	return n.Decode((*[]string)(l))
+}
+
+// UnmarshalYAML reads the name of a hierarchy, or a list of levels.
+func (h *Hierarchy) UnmarshalYAML(n *strictyaml.Node) error {
+	if n.Kind() == strictyaml.String {
+		return n.Decode(&h.Name)
+	}
+	return n.Decode(&h.Levels)
+}
+
+// UnmarshalYAML reads an ROI's name, or {NAME: [ROI, …]}.
+func (l *Level) UnmarshalYAML(n *strictyaml.Node) error {
+	if n.Kind() != strictyaml.Map {
+		l.ROIs = make([]string, 1)
+		err := n.Decode(&l.ROIs[0])
+		l.Name = l.ROIs[0]
+		return err
+	}
+	keys := n.Keys()
+	if len(keys) != 1 {
+		return n.Fault("a level is an ROI or {NAME: [ROI, …]}")
+	}
+	l.Name = keys[0]
+	return n.Get(l.Name).Decode(&l.ROIs)
+}
+
+// MarshalJSON keeps run.json in the words of the YAML.
+func (h Hierarchy) MarshalJSON() ([]byte, error) {
+	if len(h.Levels) == 0 {
+		return json.Marshal(h.Name)
+	}
+	return json.Marshal(h.Levels)
+}
+
+// list is "a, b or c".
+func list(words []string) string {
+	if len(words) < 2 {
+		return strings.Join(words, "")
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}

@@ -1,0 +1,114 @@
+package config
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"cortexmap/internal/fault"
+)
+
+func load(t *testing.T, text string, set ...Override) (*Config, error) {
+	t.Helper()
+	return Load("test.yaml", []byte(text), set)
+}
+
+func TestThreeLinesAreEnough(t *testing.T) {
+	c, err := load(t, "models: [a.onnx, {path: b.onnx, name: bee}]\nsubjects: [demo:simulated]\nout: runs/x\n")
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.Out = "runs/x"
+	want.Models = []Model{{Path: "a.onnx"}, {Path: "b.onnx", Name: "bee"}}
+	want.Subjects = []Subject{{Path: "demo:simulated"}}
+	if d := cmp.Diff(&want, c); d != "" {
+		t.Error(d)
+	}
+}
+
+func TestOverridesAndHierarchy(t *testing.T) {
+	c, err := load(t, "models: [a.onnx]\nsubjects: [s]\nanalyze: {hierarchy: [V1, {high: [FFA, PPA]}]}\n",
+		Override{"fit.seeds", "[3, 4]"}, Override{"extract.layers", "every:2"}, Override{"models", "['it''s.onnx']"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d := cmp.Diff([]Level{{"V1", []string{"V1"}}, {"high", []string{"FFA", "PPA"}}}, c.Analyze.Hierarchy.Levels); d != "" {
+		t.Error(d)
+	}
+	if d := cmp.Diff([]any{[]int{3, 4}, Layers{"every:2"}, "it's.onnx"}, []any{c.Fit.Seeds, c.Extract.Layers, c.Models[0].Path}); d != "" {
+		t.Error(d)
+	}
+}
+
+// TestWrong: every fault is the user's, says where, and names the nearest valid word.
+func TestWrong(t *testing.T) {
+	base := "models: [a.onnx]\nsubjects: [s]\n"
+	for _, c := range []struct{ name, text, want string }{
+		{"unknown key", base + "extract:\n  gird: 8\n", "grid"},
+		{"unknown key, place", base + "extract:\n  gird: 8\n", "test.yaml:4:3"},
+		{"type", base + "threads: many\n", "test.yaml:3:10"},
+		{"half a thread", base + "threads: 1.5\n", "threads"},
+		{"word", base + "fit: {protocol: papre}\n", `"papre" is not sound or paper`},
+		{"word, place", base + "fit: {protocol: papre}\n", "test.yaml:3:17"},
+		{"range", base + "fit: {split: {val: 0.6, test: 0.6}}\n", "fit.split.val"},
+		{"grid", base + "extract: {grid: 16}\n", "test.yaml:3:17"},
+		{"no model", "subjects: [s]\n", "models"},
+		{"no subject", "models: [a.onnx]\n", "subjects"},
+		{"empty", "", "empty"},
+		{"two documents", base + "---\nout: x\n", "test.yaml"},
+		{"not YAML", "models: [a\n", "test.yaml"},
+		{"pathless", "models: [{name: x}]\nsubjects: [s]\n", "path"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := load(t, c.text)
+			var f *fault.Error
+			if !errors.As(err, &f) || f.Class != fault.Input {
+				t.Fatalf("got %v, want a fault of class Input", err)
+			}
+			if !strings.Contains(f.Error(), c.want) {
+				t.Errorf("%q does not say %q", f.Error(), c.want)
+			}
+		})
+	}
+}
+
+// TestShippedFiles: every example loads.
+func TestShippedFiles(t *testing.T) {
+	paths, err := filepath.Glob("../../configs/*.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	paths = append(paths, "../../pipeline.yaml", "../../configs/templates/pipeline.yaml")
+	for _, p := range paths {
+		data, err := os.ReadFile(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Load(p, data, nil); err != nil {
+			t.Errorf("%s: %v", p, err)
+		}
+	}
+}
+
+// TestPipelineFileShowsDefaults: what pipeline.yaml spells out is what an empty file would do.
+func TestPipelineFileShowsDefaults(t *testing.T) {
+	data, err := os.ReadFile("../../pipeline.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := Load("pipeline.yaml", data, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := Defaults()
+	want.Models, want.Subjects = []Model{{Path: "demo:lite0"}}, []Subject{{Path: "demo:simulated"}}
+	want.Fit.Baselines, want.Analyze.Controls = []string{}, []string{}
+	if d := cmp.Diff(&want, got); d != "" {
+		t.Error(d)
+	}
+}
