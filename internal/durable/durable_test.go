@@ -1,0 +1,158 @@
+package durable
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"cortexmap/internal/fault"
+)
+
+func names(t *testing.T, dir string) (out []string) {
+	t.Helper()
+	list, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range list {
+		out = append(out, e.Name())
+	}
+	return out
+}
+
+func TestFileIsWholeOrAbsent(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "a", "b.txt")
+	f, err := Create(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("half")); err != nil {
+		t.Fatal(err)
+	}
+	if Exists(path) {
+		t.Error("there before Commit")
+	}
+	f.Abort()
+	if got := names(t, filepath.Dir(path)); len(got) != 0 {
+		t.Errorf("Abort leaves %v", got)
+	}
+	if err := WriteFile(path, []byte("whole")); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(path, []byte("again")); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil || string(data) != "again" {
+		t.Errorf("%q, %v", data, err)
+	}
+	if got := names(t, filepath.Dir(path)); len(got) != 1 {
+		t.Errorf("leaves %v", got)
+	}
+}
+
+func TestDirGoesOnAndCommits(t *testing.T) {
+	final := filepath.Join(t.TempDir(), "store")
+	d, err := OpenDir(final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(d.Path, "part-0"), nil); err != nil {
+		t.Fatal(err)
+	}
+	d.DiscardEmpty() // not empty: stays
+	d, err = OpenDir(final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// what a killed process left
+	if err := os.WriteFile(filepath.Join(d.Path, ".part-1.tmp123"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	if err := d.Commit(); err != nil {
+		t.Fatal(err)
+	}
+	if got := names(t, final); len(got) != 1 || got[0] != "part-0" {
+		t.Errorf("holds %v", got)
+	}
+	if Exists(d.Path) {
+		t.Error("the unfinished folder stays")
+	}
+}
+
+func TestDiscardEmpty(t *testing.T) {
+	final := filepath.Join(t.TempDir(), "store")
+	d, err := OpenDir(final)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.MkdirAll(filepath.Join(d.Path, "layer"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(d.Path, "layer", ".x.tmp1"), nil, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	d.DiscardEmpty()
+	if Exists(d.Path) {
+		t.Error("an unfinished folder without a finished file stays")
+	}
+}
+
+func TestExplain(t *testing.T) {
+	for _, c := range []struct {
+		err  error
+		want fault.Class
+	}{
+		{syscall.ENOSPC, fault.Machine},
+		{syscall.EFBIG, fault.Machine},
+		{syscall.EROFS, fault.Machine},
+		{os.ErrPermission, fault.Machine},
+		{os.ErrNotExist, fault.Input},
+		{syscall.ENOTDIR, fault.Input},
+		{fault.Inputf("known"), fault.Input},
+		{errors.New("unknown"), fault.Bug},
+	} {
+		got := Explain(&os.PathError{Op: "write", Path: "x", Err: c.err}, "x")
+		if fault.ClassOf(got) != c.want {
+			t.Errorf("%v becomes %v", c.err, got)
+		}
+		if !errors.Is(got, c.err) {
+			t.Errorf("%v is lost", c.err)
+		}
+	}
+	if Explain(nil, "x") != nil {
+		t.Error("nil becomes an error")
+	}
+}
+
+func TestModeFollowsUmask(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "f")
+	if err := WriteFile(path, nil); err != nil {
+		t.Fatal(err)
+	}
+	info, err := os.Stat(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := info.Mode().Perm(), 0o666&^umask(); got != want {
+		t.Errorf("mode %v, want %v", got, want)
+	}
+}
+
+func TestFreeAndDigest(t *testing.T) {
+	dir := t.TempDir()
+	if n, err := Free(dir); err != nil || n <= 0 {
+		t.Errorf("Free: %d, %v", n, err)
+	}
+	path := filepath.Join(dir, "f")
+	if err := WriteFile(path, []byte("abc")); err != nil {
+		t.Fatal(err)
+	}
+	sum, err := Digest(path)
+	if err != nil || sum[0] != 0xba || sum[31] != 0xad { // FIPS 180-2, appendix B.1
+		t.Errorf("Digest: %x, %v", sum, err)
+	}
+}
