@@ -7,43 +7,45 @@ import (
 	"strings"
 
 	"cortexmap/internal/cortex"
+	"cortexmap/internal/stats"
 )
 
 // Description is how hard a simulated subject is, for the report. Everything in it is simulated.
 type Description struct {
-	Generator string     // the network whose tokens made the responses
-	Layers    int        // of the generator
-	Units     [2]int     // in lh and rh
-	Areas     int        // distinct ROIs of the hierarchy that hold units
-	Stimuli   int        // distinct pictures
-	Photos    int        // photographs they are cut from
-	Repeats   int        // presentations averaged
-	Ceiling   float64    // noise ceiling of the averaged responses
-	Single    float64    // noise ceiling of one presentation
-	Levels    []Level    // along the hierarchy, levels without units left out
-	Eccentric [2]float64 // least and greatest distance of a field's centre from the image's, half-widths
-	Sigma     [2]float64 // least and greatest width of a field, half-widths
+	Simulated bool       `json:"simulated"`      // always
+	Generator string     `json:"generator"`      // the network whose tokens made the responses
+	Layers    int        `json:"layers"`         // of the generator
+	Units     [2]int     `json:"units"`          // in lh and rh
+	Areas     int        `json:"areas"`          // distinct ROIs of the hierarchy that hold units
+	Stimuli   int        `json:"stimuli"`        // distinct pictures
+	Photos    int        `json:"photos"`         // photographs they are cut from
+	Repeats   int        `json:"repeats"`        // presentations averaged
+	Ceiling   float64    `json:"ceiling"`        // noise ceiling of the averaged responses
+	Single    float64    `json:"ceiling_single"` // noise ceiling of one presentation
+	Levels    []Level    `json:"levels"`         // along the hierarchy, levels without units left out
+	Eccentric [2]float64 `json:"eccentricity"`   // least and greatest distance of a field's centre from the image's, half-widths
+	Sigma     [2]float64 `json:"sigma"`          // least and greatest width of a field, half-widths
 
-	Smoothness Smoothness
+	Smoothness Smoothness `json:"smoothness"`
 }
 
 // Level is a step of the hierarchy in a Description.
 type Level struct {
-	Name  string
-	Units int
-	Depth float64 // mean planted layer, in layer indices
-	Local float64 // mean planted local share
-	Sigma float64 // mean width of the fields, half-widths
+	Name  string  `json:"name"`
+	Units int     `json:"units"`
+	Depth float64 `json:"depth"`       // mean planted layer, in layer indices
+	Local float64 `json:"local_share"` // mean planted local share
+	Sigma float64 `json:"sigma"`       // mean width of the fields, half-widths
 }
 
 // Smoothness says how well each unit's truth is foretold by its neighbours' on the sphere: the mean of
-// the others in its hemisphere, weighted by a Gaussian of 5 mm. It bounds what a selector of about that
-// resolution can reach after a perfect fit. (The position code's shortest wavelength is 6 % of the fitted
+// the others in its hemisphere, weighted by a Gaussian of 5 mm. A rough guide to what a smooth selector can
+// follow. (The position code's shortest wavelength is 6 % of the fitted
 // units' extent, 26 mm for the visual areas of both hemispheres, and a Gaussian of 5 mm still passes half
 // of such a wave.)
 type Smoothness struct {
-	Space float64 // median distance between foretold and true centre where the local share is above 0.5, in -1..1 coordinates
-	Depth float64 // mean error in layers
+	Space float64 `json:"space_error_median"` // median distance between foretold and true centre where the local share is above 0.5, in -1..1 coordinates
+	Depth float64 `json:"layer_error_mean"`   // mean error in layers
 }
 
 const neighbourhood = 5.0 // mm, of Smoothness
@@ -52,7 +54,7 @@ const neighbourhood = 5.0 // mm, of Smoothness
 func (p *Plan) Describe() Description {
 	o := p.options
 	d := Description{
-		Generator: o.Generator, Layers: len(p.layers), Areas: p.areas(),
+		Simulated: true, Generator: o.Generator, Layers: len(p.layers), Areas: p.areas(),
 		Stimuli: p.stimuli, Photos: p.photos, Repeats: o.Repeats, Ceiling: o.Ceiling,
 		Single:    o.Ceiling / (o.Ceiling + float64(o.Repeats)*(1-o.Ceiling)),
 		Levels:    p.describeLevels(),
@@ -119,12 +121,7 @@ func (p *Plan) smoothness(sigma float64) Smoothness {
 			}
 		}
 	}
-	slices.Sort(space)
-	s := Smoothness{Space: math.NaN(), Depth: depth / float64(len(p.units))}
-	if len(space) > 0 {
-		s.Space = space[len(space)/2]
-	}
-	return s
+	return Smoothness{Space: stats.Median(space), Depth: depth / float64(len(p.units))}
 }
 
 // String is the description as a paragraph for people.
