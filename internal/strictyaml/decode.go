@@ -15,7 +15,7 @@ import (
 // again:
 //
 //	func (m *Model) UnmarshalYAML(n *strictyaml.Node) error {
-//		if n.Kind() == strictyaml.String {
+//		if n.Kind() == strictyaml.Scalar {
 //			m.Path = n.Text()
 //			return nil
 //		}
@@ -164,7 +164,7 @@ func (n *Node) decodeMap(v reflect.Value) error {
 	out := reflect.MakeMapWithSize(t, len(n.entries))
 	for _, e := range n.entries {
 		key := reflect.New(t.Key()).Elem()
-		if err := (&Node{kind: String, value: e.key, text: e.key, key: n.key, at: e.at, budget: n.budget}).decodeKey(key); err != nil {
+		if err := (&Node{kind: Scalar, value: e.key, text: e.key, key: n.key, at: e.at, budget: n.budget}).decodeKey(key); err != nil {
 			return err
 		}
 		value := reflect.New(t.Elem()).Elem()
@@ -226,7 +226,7 @@ func (n *Node) decodeArray(v reflect.Value) error {
 func (n *Node) decodeScalar(v reflect.Value) error {
 	switch {
 	case v.Kind() == reflect.String:
-		if n.kind != String && n.kind != Number {
+		if _, truth := n.value.(bool); truth || n.kind != Scalar {
 			return n.wants("a text")
 		}
 		v.SetString(n.text)

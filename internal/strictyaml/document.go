@@ -70,7 +70,7 @@ func (d *Doc) Set(key, value string) error {
 func parseValue(name, key, value string) (*Node, error) {
 	budget := maxNodes
 	if strings.TrimSpace(value) == "" {
-		return &Node{kind: String, value: "", key: key, at: place{source: &source{name: name}}, budget: &budget}, nil
+		return &Node{kind: Scalar, value: "", key: key, at: place{source: &source{name: name}}, budget: &budget}, nil
 	}
 	node, err := parse(name, []byte(value))
 	if err != nil {
@@ -108,7 +108,7 @@ func (n *Node) with(names []string, value *Node, at place) (*Node, error) {
 		out.entries = append(out.entries, n.entries...)
 	case Null:
 	default:
-		return nil, fault.Inputf("%s is %v: it has no key %q", n.key, n.kind, names[0]).In("%s", at).
+		return nil, fault.Inputf("%s is %s: it has no key %q", n.key, n.what(), names[0]).In("%s", at).
 			Remedy("give the whole value: --set %s=…", n.key)
 	}
 	i := out.find(names[0])

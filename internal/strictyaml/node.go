@@ -12,18 +12,31 @@ import (
 type Kind int
 
 const (
-	Null Kind = iota
-	Bool
-	Number
-	String
+	Null   Kind = iota // nothing: a key without a value, or ~
+	Scalar             // a text, a number, true or false
 	List
 	Map
 )
 
-// String names the kind as people are told it.
-func (k Kind) String() string {
-	return [...]string{"nothing", "true or false", "a number", "a text", "a list", "a mapping (key: value)"}[k]
+// what names a node's kind as people are told it.
+func (n *Node) what() string {
+	switch {
+	case n.kind == Null:
+		return "nothing"
+	case n.kind == List:
+		return "a list"
+	case n.kind == Map:
+		return "a mapping (key: value)"
+	case n.isText():
+		return "a text"
+	}
+	if _, ok := n.value.(bool); ok {
+		return "true or false"
+	}
+	return "a number"
 }
+
+func (n *Node) isText() bool { _, ok := n.value.(string); return ok }
 
 // Node is a value in a document, with its place.
 type Node struct {
@@ -111,11 +124,8 @@ func (n *Node) Fault(format string, args ...any) *fault.Error {
 
 // wants is the fault of a value of the wrong kind.
 func (n *Node) wants(what string) error {
-	switch {
-	case n.kind == List || n.kind == Map || n.kind == Null:
-		return n.Fault("it must be %s, not %v", what, n.kind)
-	case len(n.text) > 60:
-		return n.Fault("it must be %s, not %v", what, n.kind)
+	if n.kind != Scalar || len(n.text) > 60 {
+		return n.Fault("it must be %s, not %s", what, n.what())
 	}
 	return n.Fault("it must be %s, not %q", what, n.text)
 }

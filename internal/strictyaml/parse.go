@@ -254,13 +254,15 @@ func (w *walker) tagged(out *Node, n *ast.TagNode, depth int) (*Node, error) {
 		return nil, err
 	}
 	tag := n.Start.Value
-	scalar := value.kind != List && value.kind != Map
+	_, float := value.value.(float64)
+	_, truth := value.value.(bool)
+	number := value.kind == Scalar && !truth && !value.isText()
 	switch {
-	case tag == "!!str" && scalar:
-		return &Node{kind: String, value: value.text, text: value.text, key: out.key, at: out.at, budget: w.budget}, nil
-	case tag == "!!int" && value.kind == Number && !isFloat(value.value),
-		tag == "!!float" && value.kind == Number,
-		tag == "!!bool" && value.kind == Bool,
+	case tag == "!!str" && (value.kind == Scalar || value.kind == Null):
+		return &Node{kind: Scalar, value: value.text, text: value.text, key: out.key, at: out.at, budget: w.budget}, nil
+	case tag == "!!int" && number && !float,
+		tag == "!!float" && number,
+		tag == "!!bool" && truth,
 		tag == "!!null" && value.kind == Null,
 		tag == "!!map" && value.kind == Map,
 		tag == "!!seq" && value.kind == List:
@@ -274,26 +276,27 @@ func (out *Node) scalar(n ast.Node) error {
 	if t := n.GetToken(); t != nil {
 		out.text = t.Value
 	}
+	out.kind = Scalar
 	switch n := n.(type) {
 	case *ast.NullNode:
 		out.kind = Null
 	case *ast.BoolNode:
-		out.kind, out.value = Bool, n.Value
+		out.value = n.Value
 	case *ast.IntegerNode:
-		out.kind, out.value = Number, n.Value
+		out.value = n.Value
 	case *ast.FloatNode:
-		out.kind, out.value = Number, n.Value
+		out.value = n.Value
 	case *ast.InfinityNode:
-		out.kind, out.value = Number, n.Value
+		out.value = n.Value
 	case *ast.NanNode:
-		out.kind, out.value = Number, math.NaN()
+		out.value = math.NaN()
 	case *ast.StringNode:
-		out.kind, out.value, out.text = String, n.Value, n.Value
+		out.value, out.text = n.Value, n.Value
 		if x, ok := plainNumber(n); ok {
-			out.kind, out.value = Number, x
+			out.value = x
 		}
 	case *ast.LiteralNode:
-		out.kind, out.value, out.text = String, n.Value.Value, n.Value.Value
+		out.value, out.text = n.Value.Value, n.Value.Value
 	default:
 		return out.Fault("this form of YAML (%v) isn't used here", n.Type())
 	}
@@ -311,8 +314,6 @@ func plainNumber(n *ast.StringNode) (float64, bool) {
 	x, err := strconv.ParseFloat(n.Value, 64)
 	return x, err == nil
 }
-
-func isFloat(v any) bool { _, ok := v.(float64); return ok }
 
 func join(key, name string) string {
 	if key == "" {

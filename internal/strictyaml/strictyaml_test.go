@@ -50,7 +50,7 @@ type model struct {
 
 func (m *model) UnmarshalYAML(n *Node) error {
 	switch n.Kind() {
-	case String:
+	case Scalar:
 		m.Path = n.Text()
 		return nil
 	case List:
