@@ -60,8 +60,11 @@ func (rt *Runtime) Device(wish string) (device, note string, err error) {
 // cudaReason is ONNX Runtime's complaint about CUDA in a few words.
 func cudaReason(err error) string {
 	text := err.Error()
-	if strings.Contains(text, "not enabled in this build") {
+	switch {
+	case strings.Contains(text, "not enabled in this build"):
 		return "this ONNX Runtime is a CPU build"
+	case strings.Contains(text, "onnxruntime_providers_shared"): // npm's package: only the bridge to a provider
+		return "this ONNX Runtime comes without CUDA's provider"
 	}
 	if _, missing, ok := strings.Cut(text, "with error: "); ok {
 		return "CUDA's provider can't be loaded (" + strings.TrimSpace(missing) + ")"

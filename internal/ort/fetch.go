@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -135,6 +136,13 @@ func (f *finder) fromPip(ctx context.Context) (Library, error) {
 // pips are the ways to call pip, on all systems.
 var pips = [][]string{{"python3", "-m", "pip"}, {"python", "-m", "pip"}, {"py", "-3", "-m", "pip"}, {"pip3"}, {"pip"}}
 
+// Unless the user's environment says otherwise, the clients give up soon where there is no network: pip's
+// own rule is five more tries of 15 s each, npm's two more after 10 and 60 s.
+var (
+	pipSettings = []string{"PIP_DISABLE_PIP_VERSION_CHECK=1", "PIP_RETRIES=1"}
+	npmSettings = []string{"npm_config_update_notifier=false", "npm_config_fetch_retries=1", "npm_config_fetch_retry_mintimeout=1000"}
+)
+
 func (f *finder) pipDownload(ctx context.Context, dir string) error {
 	list := filepath.Join(dir, "requirements.txt")
 	line := fmt.Sprintf("onnxruntime==%s --hash=sha256:%s\n", Pinned, f.pins.wheel)
@@ -151,8 +159,7 @@ func (f *finder) pipDownload(ctx context.Context, dir string) error {
 		if _, err := exec.LookPath(pip[0]); err != nil {
 			continue
 		}
-		said, err := runIn(ctx, dir, []string{"PIP_NO_INPUT=1", "PIP_REQUIRE_VIRTUALENV=0", "PIP_DISABLE_PIP_VERSION_CHECK=1"},
-			append(pip[:len(pip):len(pip)], args...)...)
+		said, err := runIn(ctx, dir, pipSettings, append(pip[:len(pip):len(pip)], args...)...)
 		if err == nil {
 			return nil
 		}
@@ -176,9 +183,9 @@ func explainPip(name, said string, err error) error {
 	case strings.Contains(said, "No module named pip"), strings.Contains(said, "Python was not found"):
 		return errNoPip
 	case strings.Contains(said, "from versions: none"):
-		return absentf("pip could not reach its package index")
+		return absentf("could not reach its package index")
 	case strings.Contains(said, "from versions:"):
-		return absentf("pip's package index has no onnxruntime %s for this platform", Pinned)
+		return absentf("its package index has no onnxruntime %s for this platform", Pinned)
 	case strings.Contains(said, "No space left on device"):
 		return absentf("no space left in %s", os.TempDir())
 	}
@@ -198,7 +205,7 @@ func npmDownload(ctx context.Context, dir string) error {
 	if _, err := exec.LookPath("npm"); err != nil {
 		return absentf("not found")
 	}
-	said, err := runIn(ctx, dir, []string{"npm_config_update_notifier=false"},
+	said, err := runIn(ctx, dir, npmSettings,
 		"npm", "pack", "onnxruntime-node@"+Pinned, "--pack-destination", dir, "--ignore-scripts", "--json")
 	if err != nil {
 		return explainNpm(said, err)
@@ -212,9 +219,9 @@ func explainNpm(said string, err error) error {
 		return fault.Machinef("the onnxruntime-node %s that npm was given is not the file that its registry names (its hash differs)", Pinned).
 			Remedy("ask whoever runs your package mirror; or give a library that you trust with --ort-lib")
 	case containsAny(said, "ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "ETIMEDOUT", "ECONNRESET", "ENETUNREACH"):
-		return absentf("npm could not reach its registry")
+		return absentf("could not reach its registry")
 	case strings.Contains(said, "E404"), strings.Contains(said, "ETARGET"):
-		return absentf("npm's registry has no onnxruntime-node %s", Pinned)
+		return absentf("its registry has no onnxruntime-node %s", Pinned)
 	case strings.Contains(said, "ENOSPC"):
 		return absentf("no space left in %s", os.TempDir())
 	case strings.Contains(said, "node: not found"), strings.Contains(said, "node: No such file"):
@@ -257,11 +264,14 @@ func lastLine(said, prefix string, err error) string {
 }
 
 // runIn runs a program and returns all that it printed. It runs in dir, a folder of ours: `python -m pip`
-// would take a pip.py or zipfile.py lying in the user's folder for the real one.
-func runIn(ctx context.Context, dir string, env []string, args ...string) (said string, err error) {
+// would take a pip.py or zipfile.py lying in the user's folder for the real one. The user's environment
+// wins over settings.
+func runIn(ctx context.Context, dir string, settings []string, args ...string) (said string, err error) {
 	cmd := exec.CommandContext(ctx, args[0], args[1:]...)
 	cmd.Dir = dir
-	cmd.Env = append(os.Environ(), env...)
+	// Of two values the last counts. Nobody is there to answer questions, and pip's rule that it works in
+	// virtual environments only is meant for installing.
+	cmd.Env = slices.Concat(settings, os.Environ(), []string{"PIP_NO_INPUT=1", "PIP_REQUIRE_VIRTUALENV=0"})
 	cmd.WaitDelay = time.Second // a grandchild may hold the pipe open after a cancellation
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
