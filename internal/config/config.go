@@ -221,7 +221,7 @@ func (s *Subject) UnmarshalYAML(n *strictyaml.Node) error {
 
 // UnmarshalYAML reads one word or a list.
 func (l *Layers) UnmarshalYAML(n *strictyaml.Node) error {
-	if n.Kind() == strictyaml.String {
+	if n.Kind() == strictyaml.Scalar {
 		*l = make(Layers, 1)
 		return n.Decode(&(*l)[0])
 	}
@@ -230,7 +230,7 @@ func (l *Layers) UnmarshalYAML(n *strictyaml.Node) error {
 
 // UnmarshalYAML reads the name of a hierarchy, or a list of levels.
 func (h *Hierarchy) UnmarshalYAML(n *strictyaml.Node) error {
-	if n.Kind() == strictyaml.String {
+	if n.Kind() == strictyaml.Scalar {
 		return n.Decode(&h.Name)
 	}
 	return n.Decode(&h.Levels)

@@ -1,0 +1,164 @@
+package cli
+
+import (
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+
+	"cortexmap/internal/config"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/pipeline"
+)
+
+// stageCmd is what run, extract, fit and analyze share.
+type stageCmd struct {
+	What      []string `arg:"" optional:"" name:"file" placeholder:"FILE.yaml|MODEL.onnx" help:"A pipeline file; or networks, which take the place of pipeline.yaml's. Default: pipeline.yaml here, else the built-in one."`
+	KeepGoing bool     `help:"Leave out pictures that can't be decoded instead of stopping; they are named in the manifest."`
+}
+
+type (
+	runCmd     struct{ stageCmd }
+	extractCmd struct{ stageCmd }
+	fitCmd     struct{ stageCmd }
+	analyzeCmd struct{ stageCmd }
+)
+
+func (c *runCmd) Help() string {
+	return `Examples:
+  cortexmap run                                  the built-in demo, into runs/demo
+  cortexmap run net.onnx --out runs/net          your network onto the demo's subject
+  cortexmap run mine.yaml --set fit.seeds=[0,1]  a file, with one key changed
+  cortexmap run configs/macaque-v4.yaml          a recorded subject`
+}
+
+func (c *extractCmd) Help() string {
+	return "Example:\n  cortexmap extract net.onnx --out runs/net   only the tokens, as Parquet below runs/net/features"
+}
+
+func (c *fitCmd) Help() string {
+	return "Example:\n  cortexmap fit mine.yaml   tokens and mappings, no tables and no report"
+}
+
+func (c *analyzeCmd) Help() string {
+	return "Example:\n  cortexmap analyze mine.yaml --set analyze.interval=spatial   what is extracted and fitted is kept"
+}
+
+func (c *runCmd) Run(e *env) error     { return c.run(e, pipeline.Analyze) }
+func (c *extractCmd) Run(e *env) error { return c.run(e, pipeline.Extract) }
+func (c *fitCmd) Run(e *env) error     { return c.run(e, pipeline.Fit) }
+func (c *analyzeCmd) Run(e *env) error { return c.run(e, pipeline.Analyze) }
+
+func (c *stageCmd) run(e *env, until pipeline.Stage) error {
+	cfg, err := c.config(e)
+	if err != nil {
+		return err
+	}
+	demo, err := fs.Sub(e.files, "testdata/demo")
+	if err != nil {
+		return err
+	}
+	bar := newProgress(e.stderr, e.flags.Quiet)
+	defer bar.close()
+	res, err := pipeline.Run(e.ctx, pipeline.Options{
+		Config: cfg, Demo: demo, Until: until, OrtLib: e.flags.OrtLib, Offline: e.flags.Offline, KeepGoing: c.KeepGoing,
+		Version: version(), Command: strings.Join(os.Args, " "), Log: e.log, Progress: bar.update,
+	})
+	bar.close()
+	if err != nil {
+		return err
+	}
+	if e.flags.JSON {
+		return printJSON(e.stdout, res)
+	}
+	if len(res.Summary) > 0 {
+		table(e.stdout, res.Summary)
+	}
+	for _, note := range res.Notes {
+		fmt.Fprintln(e.stdout, "  "+note)
+	}
+	if res.Report != "" {
+		fmt.Fprintln(e.stdout, "report: "+res.Report)
+	} else {
+		fmt.Fprintln(e.stdout, "done: "+cfg.Out)
+	}
+	return nil
+}
+
+// config reads the pipeline file and lays networks and flags over it.
+func (c *stageCmd) config(e *env) (*config.Config, error) {
+	overrides, err := e.flags.overrides()
+	if err != nil {
+		return nil, err
+	}
+	file, models, err := sort(c.What)
+	if err != nil {
+		return nil, err
+	}
+	if len(models) > 0 {
+		quoted := make([]string, len(models))
+		for i, m := range models {
+			quoted[i] = quote(m)
+		}
+		// before the user's --set, which may say more
+		overrides = append([]config.Override{{Key: "models", Value: "[" + strings.Join(quoted, ", ") + "]"}}, overrides...)
+		if e.flags.Out == "" {
+			name := strings.TrimSuffix(filepath.Base(models[0]), ".onnx")
+			overrides = append([]config.Override{{Key: "out", Value: quote(filepath.Join("runs", name))}}, overrides...)
+		}
+	}
+	name, data, err := pipelineFile(e.files, file)
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(name, data, overrides)
+}
+
+// sort tells pipeline files from networks by their names.
+func sort(what []string) (file string, models []string, err error) {
+	for _, w := range what {
+		switch ext := strings.ToLower(filepath.Ext(w)); {
+		case ext == ".onnx":
+			models = append(models, w)
+		case (ext == ".yaml" || ext == ".yml") && file == "":
+			file = w
+		case ext == ".yaml" || ext == ".yml":
+			return "", nil, fault.Inputf("two pipeline files are named, %s and %s", file, w).Remedy("run them one after the other")
+		default:
+			return "", nil, fault.Inputf("%s is neither a pipeline file (.yaml) nor a network (.onnx)", w).
+				Remedy("networks of other frameworks have to be exported to .onnx first")
+		}
+	}
+	return file, models, nil
+}
+
+// pipelineFile reads the named file, or pipeline.yaml in this folder, or the one that is embedded.
+func pipelineFile(files fs.FS, name string) (string, []byte, error) {
+	const standard = "pipeline.yaml"
+	if name != "" {
+		data, err := os.ReadFile(name)
+		if err != nil {
+			return "", nil, fault.Inputf("the pipeline file can't be read: %w", err).Remedy("`cortexmap init DIR` writes a commented one")
+		}
+		return name, data, nil
+	}
+	if data, err := os.ReadFile(standard); err == nil {
+		return standard, data, nil
+	}
+	data, err := fs.ReadFile(files, standard)
+	return "built-in " + standard, data, err
+}
+
+// version is this build, in a word or two.
+func version() string {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return "unknown"
+	}
+	if v := info.Main.Version; v != "" && v != "(devel)" {
+		return v
+	}
+	return "development, commit " + commit(info)
+}

@@ -1,0 +1,147 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"cortexmap/fit"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/store"
+	"cortexmap/internal/subject"
+)
+
+// Methods of a mapping.
+const (
+	factorTopy  = "factortopy"
+	ridgeLayers = "ridge_layers"
+)
+
+// mapped is a mapping that exists, with what it was made from.
+type mapped struct {
+	*store.Mapping
+	Network *network
+	Brain   *brain
+	Folder  string // below out
+}
+
+// maps makes sure that every mapping of a network onto a subject exists: FactorTopy where units have
+// positions, a ridge regression a layer where asked for or where nothing else can be done.
+func (r *run) maps(n *network, b *brain) error {
+	ridge := slices.Contains(r.Config.Fit.Baselines, ridgeLayers)
+	if b.Positions == nil && !ridge {
+		ridge = true
+		r.warn(store.Warning{ID: "no-positions", Text: fmt.Sprintf(
+			"%s: its units have no positions, so that topology can't be used: each layer is fitted alone by ridge regression", b.Name)})
+	}
+	for _, seed := range r.Config.Fit.Seeds {
+		if b.Positions != nil {
+			if err := r.mapping(n, b, factorTopy, seed); err != nil {
+				return err
+			}
+		}
+		if ridge {
+			if err := r.mapping(n, b, ridgeLayers, seed); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// mapping makes sure that one mapping exists, and reads it.
+func (r *run) mapping(n *network, b *brain, method string, seed int) error {
+	c := r.Config.Fit
+	features := r.featuresKey(n, b)
+	shuffled := method == ridgeLayers && slices.Contains(r.Config.Analyze.Controls, "shuffled")
+	key := store.Key("mapping", mappingVersion, method, features, b.dataKey, c.Protocol, seed, c.Split, c.Images, shuffled)
+	word := c.Protocol
+	if method == ridgeLayers {
+		word = ridgeLayers
+	}
+	rel := filepath.Join("mappings", store.SafeName(n.Name), store.SafeName(b.Name), fmt.Sprintf("%s-seed%d-%s", word, seed, key))
+	err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(dir string) error {
+		rt, err := r.start()
+		if err != nil {
+			return err
+		}
+		f, err := store.OpenFeatures(filepath.Join(r.out, r.featuresDir(n, b)))
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		in := fit.Input{Features: f, Subject: b.Subject}
+		if in.Train, in.Val, in.Test, err = r.split(b); err != nil {
+			return err
+		}
+		r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
+			"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
+		var m *store.Mapping
+		if method == ridgeLayers {
+			m, err = fit.Ridge(r.ctx, rt, in, fit.RidgeOptions{Seed: seed, Threads: r.Config.Threads, Shuffled: shuffled,
+				Log: r.Log, Progress: r.progress("ridge %s", n.Name)})
+		} else {
+			m, err = fit.Run(r.ctx, rt, in, fit.Options{Protocol: c.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
+				Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
+		}
+		if err != nil {
+			return err
+		}
+		r.describe(m, n, b, key)
+		return m.Write(dir)
+	})
+	if err != nil {
+		return err
+	}
+	m, err := store.ReadMapping(filepath.Join(r.out, rel))
+	if err != nil {
+		return err
+	}
+	for _, w := range m.Info.Warnings {
+		r.warn(w)
+	}
+	r.mappings = append(r.mappings, &mapped{Mapping: m, Network: n, Brain: b, Folder: rel})
+	return nil
+}
+
+// describe adds what only the pipeline knows to a mapping's fit.json.
+func (r *run) describe(m *store.Mapping, n *network, b *brain, key string) {
+	i := &m.Info
+	i.Key, i.Model, i.Family, i.Version = key, n.Name, n.Family, r.Version
+	if i.Family == "" {
+		i.Family = n.file.Card.Family
+	}
+	if b.sim != nil {
+		i.Generator = b.sim.options.Generator
+		if n.Name != i.Generator {
+			i.Warnings = append(i.Warnings, store.Warning{ID: "favours-generator", Text: fmt.Sprintf(
+				"%s: its responses are simulated from %s, so that a comparison of networks on it favours %s", b.Name, i.Generator, i.Generator)})
+		}
+	}
+}
+
+// split divides a subject's pictures; fit.images keeps a random part of the training ones.
+func (r *run) split(b *brain) (train, val, test []int, err error) {
+	s := r.Config.Fit.Split
+	train, val, test, err = subject.Splits(b.Subject, subject.SplitOptions{By: s.By, Val: s.Val, Test: s.Test, Seed: s.Seed})
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	if n := r.Config.Fit.Images; n > 0 && n < len(train) {
+		rng := rand.New(rand.NewPCG(s.Seed, 0x7261696e)) // a stream of its own beside the split's
+		rng.Shuffle(len(train), func(i, j int) { train[i], train[j] = train[j], train[i] })
+		train = slices.Sorted(slices.Values(train[:n]))
+	}
+	return train, val, test, nil
+}
+
+func readJSON(path string, into any) error {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return durable.Explain(err, path)
+	}
+	return json.Unmarshal(data, into)
+}

@@ -1,0 +1,198 @@
+package pipeline
+
+import (
+	"encoding/hex"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sort"
+	"strings"
+
+	"cortexmap/extract"
+	"cortexmap/internal/config"
+	"cortexmap/internal/cortex"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/store"
+	"cortexmap/internal/subject"
+)
+
+// demoPrefix marks what is embedded rather than a path.
+const demoPrefix = "demo:"
+
+// network is a model of the configuration.
+type network struct {
+	config.Model
+	bytes  []byte // of an embedded one; nil for a file
+	file   *extract.Network
+	opened bool // file has been probed by running it
+}
+
+// brain is a subject of the configuration.
+type brain struct {
+	*subject.Subject
+	geometry  *cortex.Geometry // nil without positions on a surface
+	sim       *simulation      // nil for real responses
+	imagesKey string           // digest of the image set
+	dataKey   string           // digest of responses and places
+}
+
+func (b *brain) close() {
+	if b.sim == nil {
+		b.Subject.Close()
+	}
+}
+
+// open reads every network and subject that the configuration names, and checks what can be checked
+// without ONNX Runtime. Nothing is written.
+func (r *run) open() error {
+	models, err := expand(r.Config.Models)
+	if err != nil {
+		return err
+	}
+	for _, m := range models {
+		n, err := r.openNetwork(m)
+		if err != nil {
+			return err
+		}
+		r.networks = append(r.networks, n)
+	}
+	if err := distinctNames(r.networks); err != nil {
+		return err
+	}
+	for _, s := range r.Config.Subjects {
+		b, err := r.openSubject(s)
+		if err != nil {
+			return err
+		}
+		r.brains = append(r.brains, b)
+	}
+	return nil
+}
+
+// expand replaces globs by the files they match, in byte order.
+func expand(models []config.Model) ([]config.Model, error) {
+	var out []config.Model
+	for _, m := range models {
+		if strings.HasPrefix(m.Path, demoPrefix) || !strings.ContainsAny(m.Path, "*?[") || durable.Exists(m.Path) {
+			out = append(out, m)
+			continue
+		}
+		paths, err := filepath.Glob(m.Path)
+		if err != nil {
+			return nil, fault.Inputf("models: %q is not a valid pattern: %w", m.Path, err)
+		}
+		if len(paths) == 0 {
+			return nil, fault.Inputf("models: no file matches %s", m.Path)
+		}
+		if len(paths) > 1 && m.Name != "" {
+			return nil, fault.Inputf("models: %s matches %d files, which can't all be named %s", m.Path, len(paths), m.Name)
+		}
+		sort.Strings(paths)
+		for _, p := range paths {
+			one := m
+			one.Path = p
+			out = append(out, one)
+		}
+	}
+	return out, nil
+}
+
+// openNetwork reads a model's structure, not its weights.
+func (r *run) openNetwork(m config.Model) (*network, error) {
+	n := &network{Model: m}
+	if name, ok := strings.CutPrefix(m.Path, demoPrefix); ok {
+		data, err := fs.ReadFile(r.Demo, name+".onnx")
+		if err != nil {
+			return nil, fault.Inputf("models: no network is embedded under the name %q", name).Remedy("demo:lite0 is; anything else is given by its path")
+		}
+		n.bytes = data
+		if n.Name == "" {
+			n.Name = name
+		}
+	}
+	if n.Name == "" {
+		n.Name = strings.TrimSuffix(filepath.Base(m.Path), ".onnx")
+	}
+	file, err := extract.OpenNetwork(r.ctx, nil, m.Path, r.networkOptions(n, true))
+	if err != nil {
+		return nil, err
+	}
+	n.file = file
+	return n, nil
+}
+
+func (r *run) networkOptions(n *network, noRun bool) extract.NetworkOptions {
+	return extract.NetworkOptions{
+		Bytes: n.bytes, Layers: r.Config.Extract.Layers, Card: n.Card,
+		Threads: r.Config.Threads, Device: r.device, NoRun: noRun, Log: r.Log,
+	}
+}
+
+// probe runs an opened network to learn its layers' shapes and tokens; once a run.
+func (r *run) probe(n *network) error {
+	if n.opened {
+		return nil
+	}
+	rt, err := r.start()
+	if err != nil {
+		return err
+	}
+	file, err := extract.OpenNetwork(r.ctx, rt, n.Path, r.networkOptions(n, false))
+	if err != nil {
+		return err
+	}
+	n.file, n.opened = file, true
+	return nil
+}
+
+func distinctNames(networks []*network) error {
+	seen := map[string]string{}
+	for _, n := range networks {
+		if first, ok := seen[n.Name]; ok {
+			return fault.Inputf("models: %s and %s are both named %s", first, n.Path, n.Name).Remedy("give one of them another name with `name:`")
+		}
+		seen[n.Name] = n.Path
+	}
+	return nil
+}
+
+// openSubject reads a subject's folder, or lays out the simulated one.
+func (r *run) openSubject(s config.Subject) (*brain, error) {
+	name, embedded := strings.CutPrefix(s.Path, demoPrefix)
+	if embedded {
+		if name != "simulated" {
+			return nil, fault.Inputf("subjects: no subject is embedded under the name %q", name).Remedy("demo:simulated is; anything else is given by its folder")
+		}
+		return r.openSimulated()
+	}
+	if info, err := os.Stat(s.Path); err != nil {
+		return nil, fault.Inputf("subjects: %s can't be opened: %w", s.Path, err).
+			Remedy("name the subject's folder, e.g. with --set subjects=[PATH]; `cortexmap init DIR` writes a template")
+	} else if !info.IsDir() {
+		return nil, fault.Inputf("subjects: %s is a file; a subject is a folder with a subject.yaml", s.Path)
+	}
+	if within(r.out, s.Path) {
+		return nil, fault.Inputf("out: %s lies inside the subject's folder %s", r.out, s.Path).Remedy("choose another --out")
+	}
+	sub, err := subject.Open(r.ctx, s.Path, subject.Options{})
+	if err != nil {
+		return nil, err
+	}
+	for _, w := range sub.Warnings {
+		r.warn(store.Warning(w))
+	}
+	images := sub.Images.Digest()
+	return &brain{Subject: sub, imagesKey: hex.EncodeToString(images[:]), dataKey: hex.EncodeToString(sub.Digest[:])}, nil
+}
+
+// within says whether path is dir or lies below it.
+func within(path, dir string) bool {
+	p, err1 := filepath.Abs(path)
+	d, err2 := filepath.Abs(dir)
+	if err1 != nil || err2 != nil {
+		return false
+	}
+	rel, err := filepath.Rel(d, p)
+	return err == nil && rel != ".." && !strings.HasPrefix(rel, ".."+string(filepath.Separator))
+}

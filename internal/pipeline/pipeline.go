@@ -1,0 +1,237 @@
+// Package pipeline turns a configuration into work: it opens what the file names, finds out which folders
+// must exist, calls a stage for each that doesn't, and writes run.json.
+//
+// It is the only room that sees all three stages. What a task produces is a folder under a name that ends
+// in its key, a digest of everything that determines the content (store.Key); a folder that is there is
+// done. Networks and subjects are opened and checked before anything is written below out.
+//
+//	features     (network, image set)          → OUT/features/…
+//	responses    (simulated subject)           → OUT/subjects/…
+//	mapping      (features, subject, seed)     → OUT/mappings/…
+//	results      (all mappings)                → OUT/results
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cortexmap/internal/config"
+	"cortexmap/internal/cortex"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/ort"
+	"cortexmap/internal/store"
+)
+
+// Stage is how far a run goes.
+type Stage int
+
+// The stages, in sequence.
+const (
+	Extract Stage = iota
+	Fit
+	Analyze
+)
+
+// Version numbers of what the stages compute: raised whenever our numbers change, so that folders with
+// old numbers are not taken for new ones.
+const (
+	featuresVersion  = 1
+	responsesVersion = 1
+	mappingVersion   = 1
+	resultsVersion   = 1
+)
+
+// Options of Run.
+type Options struct {
+	Config  *config.Config
+	Demo    fs.FS  // the embedded demo folder
+	Until   Stage  // the last stage to do
+	OrtLib  string // path of ONNX Runtime's library given on the command line; wins over environment and file
+	Offline bool   // never fetch ONNX Runtime's library
+	Version string // of cortexmap, recorded beside results
+	Command string // what the user typed, recorded in run.json
+	// KeepGoing leaves out pictures that can't be decoded, instead of stopping at the first.
+	KeepGoing bool
+	Log       *slog.Logger
+	// Progress is told, from any goroutine, how far a task is.
+	Progress func(stage string, done, total int)
+}
+
+// Result is what a run made.
+type Result struct {
+	Out      string          `json:"out"`
+	Tasks    []Task          `json:"tasks"`
+	Tables   []string        `json:"tables,omitempty"`
+	Plates   []string        `json:"plates,omitempty"`
+	Report   string          `json:"report,omitempty"`
+	Summary  [][]string      `json:"summary,omitempty"` // the table printed at the end; the first row is the heading
+	Notes    []string        `json:"notes,omitempty"`   // what must be read with the table
+	Warnings []store.Warning `json:"warnings,omitempty"`
+}
+
+// run is one Run on its way.
+type run struct {
+	Options
+	ctx      context.Context
+	out      string
+	networks []*network
+	brains   []*brain
+	geometry *cortex.Geometry // of the subjects that lie on one; nil if none does
+
+	runtime *ort.Runtime
+	device  string
+
+	result   Result
+	started  time.Time
+	mappings []*mapped
+}
+
+// Run does what the configuration asks for, up to and including stage Until. Finished folders are kept
+// whatever happens afterwards, and a later Run goes on from them.
+func Run(ctx context.Context, o Options) (*Result, error) {
+	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now()}
+	if r.Progress == nil {
+		r.Progress = func(string, int, int) {}
+	}
+	defer r.close()
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	stop, err := r.begin()
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	err = r.stages()
+	if e := r.record(err); err == nil {
+		err = e
+	}
+	return &r.result, err
+}
+
+// stages does the work in sequence.
+func (r *run) stages() error {
+	for _, b := range r.brains {
+		for _, n := range r.networks {
+			if err := r.features(n, b); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Until == Extract {
+		return nil
+	}
+	for _, b := range r.brains {
+		if err := r.responses(b); err != nil {
+			return err
+		}
+		for _, n := range r.networks {
+			if err := r.maps(n, b); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Until == Fit {
+		return nil
+	}
+	return r.results()
+}
+
+// begin makes the output folder, proves that it can be written to, and opens its log.
+func (r *run) begin() (stop func(), err error) {
+	if err := os.MkdirAll(r.out, 0o777); err != nil {
+		return nil, durable.Explain(err, r.out)
+	}
+	path := filepath.Join(r.out, "log.jsonl")
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
+	if err != nil {
+		return nil, durable.Explain(err, path)
+	}
+	r.Log = slog.New(tee{r.Log.Handler(), slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	r.Log.Debug("run", "version", r.Version, "command", r.Command)
+	return func() { f.Close() }, nil
+}
+
+// start finds and loads ONNX Runtime when the first task needs it, so that a finished run needs no library.
+func (r *run) start() (*ort.Runtime, error) {
+	if r.runtime != nil {
+		return r.runtime, nil
+	}
+	s := ort.FromEnvironment()
+	s.Flag, s.YAML, s.Offline, s.Log = r.OrtLib, r.Config.OrtLib, r.Offline, r.Log
+	lib, err := ort.Find(r.ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	rt, err := ort.Start(lib)
+	if err != nil {
+		return nil, err
+	}
+	r.runtime = rt
+	device, note, err := rt.Device(r.Config.Device)
+	if err != nil {
+		return nil, err
+	}
+	if note != "" {
+		r.Log.Info(note)
+	}
+	r.device = device
+	return rt, nil
+}
+
+func (r *run) close() {
+	for _, b := range r.brains {
+		b.close()
+	}
+	if r.runtime != nil {
+		r.runtime.Close()
+	}
+}
+
+// warn adds a warning once, and says it.
+func (r *run) warn(w store.Warning) {
+	for _, old := range r.result.Warnings {
+		if old == w {
+			return
+		}
+	}
+	r.result.Warnings = append(r.result.Warnings, w)
+	r.Log.Warn(w.Text, "id", w.ID)
+}
+
+// progress is the callback of one task.
+func (r *run) progress(format string, args ...any) func(done, total int) {
+	name := fmt.Sprintf(format, args...)
+	return func(done, total int) { r.Progress(name, done, total) }
+}
+
+// tee hands every record to the screen's handler and to the run's log.
+type tee [2]slog.Handler
+
+func (t tee) Enabled(ctx context.Context, l slog.Level) bool {
+	return t[0].Enabled(ctx, l) || t[1].Enabled(ctx, l)
+}
+
+func (t tee) Handle(ctx context.Context, rec slog.Record) error {
+	for _, h := range t {
+		if h.Enabled(ctx, rec.Level) {
+			if err := h.Handle(ctx, rec.Clone()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (t tee) WithAttrs(a []slog.Attr) slog.Handler {
+	return tee{t[0].WithAttrs(a), t[1].WithAttrs(a)}
+}
+
+func (t tee) WithGroup(name string) slog.Handler {
+	return tee{t[0].WithGroup(name), t[1].WithGroup(name)}
+}

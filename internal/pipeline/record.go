@@ -1,0 +1,116 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"time"
+
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/store"
+)
+
+// Task is one folder that had to exist.
+type Task struct {
+	Kind    string  `json:"kind"` // features, responses, mapping, results
+	Name    string  `json:"name"`
+	Key     string  `json:"key"`
+	Folder  string  `json:"folder"` // below out
+	State   string  `json:"state"`  // done: made now; kept: was there; failed
+	Seconds float64 `json:"seconds"`
+	Error   string  `json:"error,omitempty"`
+}
+
+// task makes the folder at rel (below out) unless it is there: fill writes into a folder beside it, which
+// gets its final name when fill has succeeded. An interrupted fill finds what it had finished.
+func (r *run) task(kind, name, key, rel string, fill func(dir string) error) error {
+	t := Task{Kind: kind, Name: name, Key: key, Folder: filepath.ToSlash(rel), State: "kept"}
+	final := filepath.Join(r.out, rel)
+	if durable.Exists(final) {
+		r.Log.Debug("kept", "kind", kind, "name", name, "key", key)
+		r.result.Tasks = append(r.result.Tasks, t)
+		return nil
+	}
+	start := time.Now()
+	err := r.fill(final, fill)
+	t.State, t.Seconds = "done", time.Since(start).Seconds()
+	if err != nil {
+		t.State, t.Error = "failed", err.Error()
+	}
+	r.result.Tasks = append(r.result.Tasks, t)
+	r.Log.Debug(t.State, "kind", kind, "name", name, "key", key, "seconds", t.Seconds)
+	return err
+}
+
+func (r *run) fill(final string, fill func(dir string) error) error {
+	dir, err := durable.OpenDir(final)
+	if err != nil {
+		return err
+	}
+	if err := fill(dir.Path); err != nil {
+		var f *fault.Error
+		if errors.As(err, &f) && f.Class == fault.Input {
+			dir.DiscardEmpty() // nothing was finished: leave no trace of a wrong input
+		}
+		return err
+	}
+	return dir.Commit()
+}
+
+// runFile is run.json: what was asked, what was done, with what.
+type runFile struct {
+	Format   int             `json:"format"`
+	Version  string          `json:"version"`
+	Command  string          `json:"command"`
+	Library  string          `json:"onnxruntime,omitempty"`
+	Device   string          `json:"device,omitempty"`
+	Config   any             `json:"config"`
+	Started  time.Time       `json:"started"`
+	Ended    time.Time       `json:"ended"`
+	State    string          `json:"state"` // done, interrupted, failed
+	Error    string          `json:"error,omitempty"`
+	Tasks    []Task          `json:"tasks"`
+	Warnings []store.Warning `json:"warnings"`
+	Report   string          `json:"report,omitempty"`
+}
+
+// record writes run.json.
+func (r *run) record(failure error) error {
+	f := runFile{
+		Format: 1, Version: r.Version, Command: r.Command, Device: r.device, Config: r.Config,
+		Started: r.started, Ended: time.Now(), State: "done",
+		Tasks: r.result.Tasks, Warnings: r.result.Warnings, Report: r.result.Report,
+	}
+	if r.runtime != nil {
+		f.Library = r.runtime.Version()
+	}
+	if failure != nil {
+		f.State, f.Error = "failed", failure.Error()
+		if fault.ClassOf(failure) == fault.Interrupted {
+			f.State = "interrupted"
+		}
+	}
+	data, err := json.MarshalIndent(f, "", "  ")
+	if err != nil {
+		return err
+	}
+	return durable.WriteFile(filepath.Join(r.out, "run.json"), append(data, '\n'))
+}
+
+// replaceDir puts the folder at path+".partial" in the place of the folder at path. A crash between the
+// two renames leaves the old one under ".old", which the next run removes.
+func replaceDir(dir *durable.Dir, path string) error {
+	old := path + ".old"
+	if err := os.RemoveAll(old); err != nil {
+		return durable.Explain(err, old)
+	}
+	if err := os.Rename(path, old); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return durable.Explain(err, path)
+	}
+	if err := dir.Commit(); err != nil {
+		return err
+	}
+	return durable.Explain(os.RemoveAll(old), old)
+}

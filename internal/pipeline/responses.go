@@ -1,0 +1,170 @@
+package pipeline
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"io/fs"
+	"path/filepath"
+
+	"cortexmap/extract"
+	"cortexmap/internal/config"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/store"
+	"cortexmap/internal/subject"
+	"cortexmap/internal/synth"
+)
+
+// The demo's design, chosen so that a two-minute experiment can recover what was planted (fit.md 4.3):
+// nine windows of each of 282 photographs, an averaged noise ceiling of 0.40, 2,000 of the 2,790 vertices
+// of 30 visual areas. The generator is always lite0, whichever network is fitted.
+const (
+	demoGenerator = "lite0"
+	demoVertices  = 2000
+	demoWindows   = 9
+	demoSeed      = 1
+)
+
+// simulation is what the simulated subject is made with and compared to.
+type simulation struct {
+	options     synth.Options
+	truth       *store.Truth
+	Description synth.Description
+}
+
+// responseFiles of a simulated subject's folder.
+const (
+	responsesName   = "responses.npy"
+	descriptionName = "description.json"
+)
+
+// openSimulated lays out the simulated subject: places, regions and pictures, no responses yet.
+func (r *run) openSimulated() (*brain, error) {
+	sub, geometry, err := subject.Simulated(r.Demo, subject.SimOptions{Seed: demoSeed, MaxVertices: demoVertices, PerPhoto: demoWindows})
+	if err != nil {
+		return nil, err
+	}
+	model, err := fs.ReadFile(r.Demo, demoGenerator+".onnx")
+	if err != nil {
+		return nil, err
+	}
+	images := sub.Images.Digest()
+	b := &brain{Subject: sub, geometry: geometry, imagesKey: hex.EncodeToString(images[:])}
+	b.sim = &simulation{options: synth.Options{Seed: demoSeed, Generator: demoGenerator}}
+	b.dataKey = store.Key("responses", responsesVersion, store.Key(model), hex.EncodeToString(sub.Digest[:]), b.sim.options)
+	r.geometry = geometry
+	return b, nil
+}
+
+// responsesDir is the simulated subject's folder below out.
+func (b *brain) responsesDir() string {
+	return filepath.Join("subjects", store.SafeName(b.Name)+"-"+b.dataKey)
+}
+
+// responses makes sure that a simulated subject has answered; a recorded one already has.
+func (r *run) responses(b *brain) error {
+	if b.sim == nil {
+		return nil
+	}
+	rel := b.responsesDir()
+	if err := r.task("responses", b.Name, b.dataKey, rel, func(dir string) error { return r.simulate(b, dir) }); err != nil {
+		return err
+	}
+	return b.load(filepath.Join(r.out, rel))
+}
+
+// simulate runs the generator over the pictures and lets the planted units read its native tokens.
+func (r *run) simulate(b *brain, dir string) error {
+	gen, err := r.openNetwork(config.Model{Path: demoPrefix + demoGenerator})
+	if err != nil {
+		return err
+	}
+	if err := r.probe(gen); err != nil {
+		return err
+	}
+	r.Log.Info("simulating responses", "generator", demoGenerator, "units", b.Units, "pictures", b.Images.Len())
+	plan, err := synth.Plant(b.Subject, b.geometry, shapes(gen.file.Layers), b.sim.options)
+	if err != nil {
+		return err
+	}
+	stats, err := extract.Statistics(r.ctx, r.runtime, gen.file, b.Images, every(b.Images.Len(), 10))
+	if err != nil {
+		return err
+	}
+	readouts := plan.Readouts(deviations(stats))
+	local, global, err := extract.ReadOut(r.ctx, r.runtime, gen.file, b.Images, forExtract(readouts), r.progress("simulate %s", b.Name))
+	if err != nil {
+		return err
+	}
+	n := b.Images.Len()
+	responses, _, err := plan.Finish(local, global, n)
+	if err != nil {
+		return err
+	}
+	if err := plan.Truth().Write(filepath.Join(dir, store.TruthName)); err != nil {
+		return err
+	}
+	text, err := json.MarshalIndent(plan.Describe(), "", "  ")
+	if err != nil {
+		return err
+	}
+	if err := durable.WriteFile(filepath.Join(dir, descriptionName), append(text, '\n')); err != nil {
+		return err
+	}
+	return store.WriteMatrix(filepath.Join(dir, responsesName), n, b.Units, responses)
+}
+
+// load reads what simulate wrote.
+func (b *brain) load(dir string) error {
+	truth, err := store.ReadTruth(filepath.Join(dir, store.TruthName))
+	if err != nil {
+		return err
+	}
+	rows, cols, data, err := store.ReadMatrix(filepath.Join(dir, responsesName))
+	if err != nil {
+		return err
+	}
+	if rows != b.Images.Len() || cols != b.Units {
+		return fault.Inputf("%s has %d × %d responses, %d pictures × %d units are expected", responsesName, rows, cols, b.Images.Len(), b.Units).
+			In("%s", dir).Remedy("remove the folder: it is made again")
+	}
+	b.Responses, b.sim.truth = data, truth
+	b.Ceiling = make([]float32, len(truth.Ceiling))
+	for i, c := range truth.Ceiling {
+		b.Ceiling[i] = float32(c)
+	}
+	return readJSON(filepath.Join(dir, descriptionName), &b.sim.Description)
+}
+
+func shapes(layers []store.Layer) []synth.Shape {
+	out := make([]synth.Shape, len(layers))
+	for i, l := range layers {
+		out[i] = synth.Shape{Name: l.Name, Width: l.Width, H: l.Grid[0], W: l.Grid[1]}
+	}
+	return out
+}
+
+func deviations(stats []extract.ChannelStats) []synth.ChannelStats {
+	out := make([]synth.ChannelStats, len(stats))
+	for i, s := range stats {
+		out[i] = synth.ChannelStats{SD: s.SD}
+	}
+	return out
+}
+
+func forExtract(readouts []synth.Readout) []extract.Readout {
+	out := make([]extract.Readout, len(readouts))
+	for i, r := range readouts {
+		out[i] = extract.Readout{Layer: r.Layer, Units: len(r.Units), Field: r.Field, Channels: r.Channels}
+	}
+	return out
+}
+
+// every is 0, step, 2 step, … below n.
+func every(n, step int) []int {
+	var rows []int
+	for i := 0; i < n; i += step {
+		rows = append(rows, i)
+	}
+	return rows
+}

@@ -1,0 +1,387 @@
+package pipeline
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"time"
+
+	"cortexmap/analyze"
+	"cortexmap/analyze/report"
+	"cortexmap/internal/config"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/ort"
+	"cortexmap/internal/store"
+)
+
+// resultsName is the file in results that says from what they were made.
+const resultsName = "results.json"
+
+// made is that file.
+type made struct {
+	Key      string             `json:"key"`
+	Report   string             `json:"report"` // below results
+	Tables   []string           `json:"tables"`
+	Plates   []string           `json:"plates"`
+	Summary  [][]string         `json:"summary"`
+	Notes    []string           `json:"notes"`
+	Warnings []store.Warning    `json:"warnings"`
+	Seconds  map[string]float64 `json:"seconds"`
+}
+
+// results computes tables, maps and the report of all mappings, unless results of these mappings and
+// settings are there.
+func (r *run) results() error {
+	keys := make([]string, len(r.mappings))
+	for i, m := range r.mappings {
+		keys[i] = m.Info.Key
+	}
+	a := r.Config.Analyze
+	key := store.Key("results", resultsVersion, r.Version, keys, a.Hierarchy, a.Interval)
+	dir := filepath.Join(r.out, "results")
+	var old made
+	if err := readJSON(filepath.Join(dir, resultsName), &old); err == nil && old.Key == key {
+		r.result.Tasks = append(r.result.Tasks, Task{Kind: "results", Name: "tables, maps and report", Key: key, Folder: "results", State: "kept"})
+		r.adopt(dir, old)
+		return nil
+	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		r.Log.Debug("the old results are not readable and are made again", "error", err)
+	}
+	start := time.Now()
+	m, err := r.analyze(dir, key)
+	t := Task{Kind: "results", Name: "tables, maps and report", Key: key, Folder: "results", State: "done", Seconds: time.Since(start).Seconds()}
+	if err != nil {
+		t.State, t.Error = "failed", err.Error()
+	}
+	r.result.Tasks = append(r.result.Tasks, t)
+	if err != nil {
+		return err
+	}
+	r.adopt(dir, *m)
+	return nil
+}
+
+// adopt takes what results hold into the run's result.
+func (r *run) adopt(dir string, m made) {
+	below := func(names []string) (paths []string) {
+		for _, n := range names {
+			paths = append(paths, filepath.Join(dir, filepath.FromSlash(n)))
+		}
+		return paths
+	}
+	r.result.Tables, r.result.Plates, r.result.Report = below(m.Tables), below(m.Plates), filepath.Join(dir, m.Report)
+	r.result.Summary, r.result.Notes = m.Summary, m.Notes
+	for _, w := range m.Warnings {
+		r.warn(w)
+	}
+}
+
+// analyze fills results.partial and puts it in the place of the old results.
+func (r *run) analyze(dir, key string) (*made, error) {
+	if err := os.RemoveAll(dir + durable.PartialSuffix); err != nil {
+		return nil, durable.Explain(err, dir)
+	}
+	partial, err := durable.OpenDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	done := false
+	defer func() {
+		if !done {
+			partial.Discard()
+		}
+	}()
+	m := &made{Key: key, Seconds: map[string]float64{}}
+	in := report.Input{Warnings: r.result.Warnings}
+	start := time.Now()
+	for i, mapping := range r.mappings {
+		r.Progress("analyze", i, len(r.mappings))
+		run, err := r.study(mapping)
+		if err != nil {
+			return nil, err
+		}
+		m.Warnings = append(m.Warnings, run.Results.Warnings...)
+		in.Runs = append(in.Runs, run)
+	}
+	m.Seconds["analyses"] = time.Since(start).Seconds()
+	if in.Credits, in.Sources, err = r.credits(); err != nil {
+		return nil, err
+	}
+	if in.Provenance, err = r.provenance(); err != nil {
+		return nil, err
+	}
+	start = time.Now()
+	out, err := report.Write(r.ctx, partial.Path, in)
+	if err != nil {
+		return nil, err
+	}
+	m.Seconds["report"] = time.Since(start).Seconds()
+	m.Summary, m.Notes = summarise(in.Runs)
+	m.Report = filepath.Base(out.HTML)
+	if m.Tables, err = list(partial.Path, "tables/*.csv"); err != nil {
+		return nil, err
+	}
+	if m.Plates, err = list(partial.Path, "plates/*"); err != nil {
+		return nil, err
+	}
+	data, err := json.MarshalIndent(m, "", "  ")
+	if err != nil {
+		return nil, err
+	}
+	if err := durable.WriteFile(filepath.Join(partial.Path, resultsName), append(data, '\n')); err != nil {
+		return nil, err
+	}
+	if err := replaceDir(partial, dir); err != nil {
+		return nil, err
+	}
+	done = true
+	return m, nil
+}
+
+// study computes everything that is computed from one mapping.
+func (r *run) study(m *mapped) (report.Run, error) {
+	h, err := r.hierarchy(m.Brain)
+	if err != nil {
+		return report.Run{}, err
+	}
+	run := report.Run{Mapping: m.Mapping, Hierarchy: h, Geometry: m.Brain.geometry}
+	if s := m.Brain.sim; s != nil {
+		run.Difficulty = s.Description.String()
+		if m.Network.Name == s.options.Generator && m.Info.Method == factorTopy {
+			m.Truth = s.truth
+		}
+	}
+	manifest, err := store.ReadManifest(filepath.Join(r.out, r.featuresDir(m.Network, m.Brain)))
+	if err != nil {
+		return report.Run{}, err
+	}
+	run.Features = &manifest
+	run.Results, err = analyze.Run(r.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: math.NaN()})
+	return run, err
+}
+
+// named are the hierarchies of data sets (contract.md section 5); glasser is the simulated subject's own.
+var named = map[string][]config.Level{
+	"paper": {
+		{Name: "V1", ROIs: []string{"V1"}}, {Name: "V2", ROIs: []string{"V2"}}, {Name: "V3", ROIs: []string{"V3"}},
+		{Name: "hV4", ROIs: []string{"hV4"}}, {Name: "high", ROIs: []string{"EBA", "FFA", "OPA", "PPA"}},
+	},
+	"streams": {
+		{Name: "early", ROIs: []string{"early"}},
+		{Name: "mid", ROIs: []string{"midventral", "midlateral", "midparietal"}},
+		{Name: "high", ROIs: []string{"ventral", "lateral", "parietal"}},
+	},
+}
+
+// hierarchy is the one of the configuration, or else the subject's own; without levels there is no slope.
+func (r *run) hierarchy(b *brain) (analyze.Hierarchy, error) {
+	h := r.Config.Analyze.Hierarchy
+	out := analyze.Hierarchy{Name: h.Name}
+	levels := h.Levels
+	switch {
+	case len(levels) > 0:
+		out.Name = "own"
+	case h.Name == "" || h.Name == "glasser" && b.sim != nil:
+		out.Name = "own"
+		if b.sim != nil {
+			out.Name = "glasser"
+		}
+		for _, l := range b.Hierarchy {
+			levels = append(levels, config.Level(l))
+		}
+	default:
+		levels = named[h.Name]
+		if levels == nil {
+			return out, fault.Inputf("analyze.hierarchy: %q is not a hierarchy that %s has", h.Name, b.Name).
+				Remedy("name paper or streams, leave it out for the subject's own, or write the levels as a list")
+		}
+	}
+	for _, l := range levels {
+		out.Levels = append(out.Levels, analyze.Level(l))
+	}
+	return out, nil
+}
+
+// credits are the photographs' and the embedded material's, where those are what was shown or drawn.
+func (r *run) credits() ([]report.Credit, []report.Source, error) {
+	var sources []report.Source
+	var credits []report.Credit
+	demo := false
+	for _, n := range r.networks {
+		c := n.file.Card
+		sources = append(sources, report.Source{What: n.Name + " (network)", Licence: c.Licence, Attribution: c.Origin})
+	}
+	for _, b := range r.brains {
+		if b.sim != nil {
+			demo = true
+			continue
+		}
+		sources = append(sources, report.Source{What: b.Name + " (recordings)", Licence: b.Licence, Attribution: b.Attribution})
+	}
+	if !demo {
+		return nil, sources, nil
+	}
+	const file = "photos/credits.csv"
+	data, err := fs.ReadFile(r.Demo, file)
+	if err != nil {
+		return nil, nil, err
+	}
+	if credits, err = report.ReadCredits(file, data); err != nil {
+		return nil, nil, err
+	}
+	sources = append(sources,
+		report.Source{What: "fsaverage5 surfaces", Licence: "FreeSurfer Software License", Attribution: "The General Hospital Corporation, Boston; as shipped in nilearn 0.14.1"},
+		report.Source{What: "HCP-MMP1.0 areas on fsaverage5", Licence: "BSD-3-Clause (ENIGMA Toolbox), WU-Minn HCP open access data use terms",
+			Attribution: "Glasser et al. 2016; data were provided in part by the Human Connectome Project, WU-Minn Consortium"},
+		report.Source{What: "photographs", Licence: "each one's own, listed below", Attribution: "windows and mirror images of them were shown; resized to 256 px on the short side"})
+	return credits, sources, nil
+}
+
+// provenance is what the report's foot says of how it came about.
+func (r *run) provenance() (report.Provenance, error) {
+	p := report.Provenance{Command: r.Command}
+	add := func(name, value string) {
+		if value != "" {
+			p.Facts = append(p.Facts, report.Fact{Name: name, Value: value})
+		}
+	}
+	add("cortexmap", r.Version)
+	for _, m := range r.mappings {
+		add("ONNX Runtime", m.Info.Library)
+		add("device", m.Info.Provider)
+		break
+	}
+	add("threads", strconv.Itoa(ort.Threads(r.Config.Threads)))
+	add("system", runtime.GOOS+"/"+runtime.GOARCH+", "+runtime.Version())
+	add("made", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
+	for _, n := range r.networks {
+		p.Digests = append(p.Digests, report.Fact{Name: n.Path, Value: hex.EncodeToString(n.file.SHA256[:])})
+	}
+	for _, b := range r.brains {
+		p.Digests = append(p.Digests, report.Fact{Name: b.Name + ", pictures", Value: b.imagesKey},
+			report.Fact{Name: b.Name + ", data", Value: b.dataKey})
+	}
+	for _, t := range r.result.Tasks {
+		p.Stages = append(p.Stages, report.Stage{Name: t.Kind + ": " + t.Name, Key: t.Key, State: t.State, Seconds: t.Seconds})
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			p.Modules = append(p.Modules, m.Path+" "+m.Version)
+		}
+	}
+	text, err := json.MarshalIndent(r.Config, "", "  ")
+	if err != nil {
+		return p, err
+	}
+	p.Config = string(text) + "\n" // JSON is YAML
+	return p, nil
+}
+
+// list is the files below dir that match a pattern, sorted, with slashes.
+func list(dir, pattern string) ([]string, error) {
+	paths, err := filepath.Glob(filepath.Join(dir, filepath.FromSlash(pattern)))
+	if err != nil {
+		return nil, err
+	}
+	for i, p := range paths {
+		rel, err := filepath.Rel(dir, p)
+		if err != nil {
+			return nil, err
+		}
+		paths[i] = filepath.ToSlash(rel)
+	}
+	slices.Sort(paths)
+	return paths, nil
+}
+
+// summarise is what is printed at the end: a row a mapping, and what must be read with it.
+func summarise(runs []report.Run) (rows [][]string, notes []string) {
+	rows = [][]string{{"network", "subject", "method", "units", "R2", "R2/ceiling", "slope [95 %]", "b0", "b1"}}
+	for _, run := range runs {
+		rows = append(rows, summaryRow(run))
+		notes = append(notes, recoveryNotes(run)...)
+		notes = append(notes, layerNotes(run)...)
+	}
+	return rows, notes
+}
+
+func summaryRow(run report.Run) []string {
+	i := &run.Mapping.Info
+	subject := i.Subject
+	if i.Simulated {
+		subject += " (simulated)"
+	}
+	fitted, r2, norm := means(run.Mapping)
+	row := []string{i.Model, subject, i.Method, strconv.Itoa(fitted), number(r2), number(norm), "", "", ""}
+	for _, a := range run.Results.Alignment {
+		if a.Quantity == "share" && a.Over == "rois" {
+			row[6] = fmt.Sprintf("%s [%s, %s]", number(a.Slope.Estimate), number(a.Slope.Lo), number(a.Slope.Hi))
+			row[7], row[8] = number(a.B0), number(a.B1)
+		}
+	}
+	return row
+}
+
+// means are over fitted units; of R²/ceiling over those with a ceiling.
+func means(m *store.Mapping) (fitted int, r2, norm float64) {
+	var n int
+	for i := range m.Vertices {
+		v := &m.Vertices[i]
+		if !v.Fitted {
+			continue
+		}
+		fitted++
+		r2 += float64(v.R2)
+		if x := float64(v.R2Norm); !math.IsNaN(x) {
+			norm += x
+			n++
+		}
+	}
+	return fitted, r2 / float64(fitted), norm / float64(n)
+}
+
+func recoveryNotes(run report.Run) []string {
+	rec := run.Results.Recovery
+	if rec == nil {
+		return nil
+	}
+	return []string{fmt.Sprintf("recovery of the planted truth (simulated): R2/ceiling %s, expected layer off by %s of %d, depth off by %s, space off by %s (median), local share off by %s",
+		number(rec.R2OverCeilingMean), number(rec.LayerExpectedMAE), len(run.Mapping.Info.Layers), number(rec.DepthMAE), number(rec.SpaceErrorMedian), number(rec.LocalShareMAE))}
+}
+
+// layerNotes lists the layers' scores of a ridge, the best one named first.
+func layerNotes(run report.Run) []string {
+	best := map[string]analyze.Score{}
+	var order []string
+	for _, s := range run.Results.Layers {
+		b, seen := best[s.Score]
+		if !seen {
+			order = append(order, s.Score)
+		}
+		if !seen || s.Value > b.Value {
+			best[s.Score] = s
+		}
+	}
+	var notes []string
+	for _, name := range order {
+		notes = append(notes, fmt.Sprintf("%s onto %s: %s is highest at %s: %s", run.Mapping.Info.Model, run.Mapping.Info.Subject, name, best[name].Name, number(best[name].Value)))
+	}
+	return notes
+}
+
+func number(x float64) string {
+	if math.IsNaN(x) {
+		return ""
+	}
+	return strconv.FormatFloat(x, 'f', 3, 64)
+}
