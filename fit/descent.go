@@ -1,0 +1,448 @@
+package fit
+
+import (
+	"context"
+	"math"
+	"slices"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/store"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// descent is (21): minibatch steps of everything. The readout, its optimiser state and the targets are held
+// in the order of the cells, so that a cell's rows are slices; they are sorted anew when the picks move.
+type descent struct {
+	*model
+	cell, back *kernel
+	lay        *layout
+
+	w, gw, b, gb []float32 // [V, C], [V]: in the order of places
+	wAdam, bAdam *adam     // likewise
+	spare        []float32 // [V, C]
+	a, ga, sumGA []float32 // [V, J] coefficients with α, gradient of one step, sum over steps
+	target       []float32 // [V, B]
+	gout         []float32 // [V, heads] in the order of vertices
+	gsel         []float32 // the networks' gradient
+	selAdam      *adam
+	kAdam        *adam
+
+	table  []float32   // [B, G²+2, L, C]
+	gt     [][]float32 // [workers] its gradient
+	gz     [][]float32 // [workers] one cell's gradient
+	gk     [][]float32 // [workers] bottlenecks' gradient
+	loss   [][]float32 // [workers][1]
+	losses []float64   // [workers]
+	weight []float32   // [1] of the loss
+	t      int         // steps done
+	cells  []*binding  // [jobs] for the present layout and batch size
+	bound  int         // the batch size they are for
+	scale  float32     // of gradients, after clipping
+}
+
+func newDescent(m *model) (*descent, error) {
+	d := &descent{model: m, selAdam: newAdam(m.net.params.size()), kAdam: newAdam(m.bottleneck.size()),
+		wAdam: newAdam(len(m.w)), bAdam: newAdam(len(m.b)), weight: make([]float32, 1), scale: 1}
+	var err error
+	if d.cell, err = m.e.load(cellGraph(m.L, m.G, m.C, m.set.SmoothL1, m.missing)); err != nil {
+		return nil, err
+	}
+	if d.back, err = m.e.load(tableGradGraph(m.widths, m.G, m.C)); err != nil {
+		return nil, err
+	}
+	j, n := 5*m.L, m.set.Batch
+	d.w, d.gw, d.spare = slices.Clone(m.w), make([]float32, len(m.w)), make([]float32, len(m.w))
+	d.b, d.gb = slices.Clone(m.b), make([]float32, len(m.b))
+	d.a, d.ga, d.sumGA = make([]float32, m.V*j), make([]float32, m.V*j), make([]float32, m.V*j)
+	d.target = make([]float32, m.V*n)
+	d.gout, d.gsel = make([]float32, len(m.out)), make([]float32, m.net.params.size())
+	d.table = make([]float32, n*m.tableRow())
+	for range m.e.workers {
+		d.gt = append(d.gt, make([]float32, n*m.tableRow()))
+		d.gz = append(d.gz, make([]float32, n*j*m.C))
+		d.gk = append(d.gk, make([]float32, m.bottleneck.size()))
+		d.loss = append(d.loss, make([]float32, 1))
+	}
+	d.losses = make([]float64, m.e.workers)
+	return d, nil
+}
+
+// steps is how many batches a run of the settings takes, and how many images it shows.
+func (s Settings) steps(train int) (steps, images int) {
+	images = int(s.Epochs * float64(train))
+	if s.Images > 0 {
+		images = min(images, s.Images)
+	}
+	if s.sound() {
+		steps = images / s.Batch // whole batches, across the borders of epochs
+		return steps, steps * s.Batch
+	}
+	perEpoch := (train + s.Batch - 1) / s.Batch
+	epochs := images / max(train, 1)
+	return epochs * perEpoch, epochs * train
+}
+
+// rate is the schedule's factor at step t of n.
+func (s Settings) rate(t, n int) float64 {
+	r := 1.0
+	if s.Warmup > 0 {
+		r = min(1, float64(t+1)/float64(s.Warmup))
+	}
+	if s.Cosine {
+		r = r*(0.5+0.5*math.Cos(math.Pi*float64(t)/float64(n))) + 0.01
+	}
+	return r
+}
+
+// batches draws the images of every step: shuffled anew each epoch, each image once an epoch.
+func (m *model) batches(steps int) [][]int {
+	r := stream(m.seed, streamOrder)
+	var out [][]int
+	var left []int
+	for range steps {
+		if m.set.sound() {
+			for len(left) < m.set.Batch {
+				left = append(left, permuted(r.Perm(len(m.Train)), m.Train)...)
+			}
+		} else if len(left) == 0 {
+			left = permuted(r.Perm(len(m.Train)), m.Train)
+		}
+		n := min(m.set.Batch, len(left))
+		out = append(out, left[:n:n])
+		left = left[n:]
+	}
+	return out
+}
+
+func permuted(order, images []int) []int {
+	out := make([]int, len(order))
+	for k, i := range order {
+		out[k] = images[i]
+	}
+	return out
+}
+
+// run takes all steps. Batches are read ahead by one goroutine while the step before is computed. Curve
+// points are added by watch, which may be nil, about CurvePoints times.
+func (d *descent) run(ctx context.Context, watch func(ctx context.Context) (float64, error)) ([]store.CurvePoint, error) {
+	steps, _ := d.set.steps(len(d.Train))
+	order := d.batches(steps)
+	free, full := make(chan *batch, 2), make(chan *batch, 2)
+	for range 2 {
+		free <- d.newBatch(d.set.Batch)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error {
+		for _, images := range order {
+			select {
+			case b := <-free:
+				if err := d.fill(ctx, b, images); err != nil {
+					return err
+				}
+				full <- b
+			case <-ctx.Done():
+				return ctx.Err()
+			}
+		}
+		return nil
+	})
+	var curve []store.CurvePoint
+	g.Go(func() (err error) {
+		curve, err = d.walk(ctx, steps, free, full, watch)
+		return err
+	})
+	err := g.Wait()
+	d.unbind()
+	return curve, err
+}
+
+func (d *descent) walk(ctx context.Context, steps int, free, full chan *batch, watch func(context.Context) (float64, error)) ([]store.CurvePoint, error) {
+	var curve []store.CurvePoint
+	every := max(1, steps/max(1, d.set.CurvePoints))
+	seen, sum, since, last := 0, 0.0, 0, math.NaN()
+	for range steps {
+		var b *batch
+		select {
+		case b = <-full:
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+		n := len(b.images)
+		loss, err := d.step(ctx, b, d.set.rate(d.t, steps))
+		if err != nil {
+			return nil, err
+		}
+		if math.IsNaN(loss) || math.IsInf(loss, 0) {
+			return nil, fault.Inputf("the fit diverged at step %d of %d; the last finite loss was %.4g", d.t, steps, last).
+				Remedy("lower the fit's rates (fit.rate_readout, fit.rate_bottleneck, fit.rate_selectors), or look for extreme responses")
+		}
+		last, sum, since, seen = loss, sum+loss, since+1, seen+n
+		free <- b
+		d.report.progress("descent", d.t, steps)
+		if d.t%every != 0 && d.t != steps {
+			continue
+		}
+		point := store.CurvePoint{Images: seen, Loss: sum / float64(since), R2Val: math.NaN()}
+		sum, since = 0, 0
+		if watch != nil && d.t != steps {
+			if err := d.settle(ctx); err != nil {
+				return nil, err
+			}
+			if point.R2Val, err = watch(ctx); err != nil {
+				return nil, err
+			}
+		}
+		curve = append(curve, point)
+	}
+	return curve, d.settle(ctx)
+}
+
+// settle writes the readout back into the model and brings its picks up to date.
+func (d *descent) settle(ctx context.Context) error {
+	if d.lay == nil {
+		return nil
+	}
+	d.lay.scatter(d.model.w, d.w, d.C)
+	d.lay.scatter(d.model.b, d.b, 1)
+	if d.t%d.set.SelectorsEvery == 0 {
+		return d.look(ctx) // otherwise the picks are those of the present networks: nothing has moved
+	}
+	return nil
+}
+
+// step is one step on a batch; rate is the schedule's factor. It returns the loss before the step.
+func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, error) {
+	if d.t%d.set.SelectorsEvery == 0 {
+		if err := d.sort(ctx); err != nil {
+			return 0, err
+		}
+	}
+	if err := d.project(ctx, b, d.table); err != nil {
+		return 0, err
+	}
+	d.weight[0] = float32(1 / (float64(len(b.images)) * float64(d.V)))
+	if d.set.SmoothL1 == 0 {
+		d.weight[0] *= 2
+	}
+	d.bind(len(b.images))
+	wStep, bStep := d.wAdam.next(d.set.RateReadout*rate, d.set.Decay), d.bAdam.next(d.set.RateBias*rate, d.set.Decay)
+	clip := d.set.Clip > 0
+	if err := d.cellPass(ctx, b.images, func(j cellJob) {
+		if !clip {
+			d.applyReadout(wStep, bStep, j.from, j.to)
+		}
+	}); err != nil {
+		return 0, err
+	}
+	if err := d.bottleneckPass(ctx, b); err != nil {
+		return 0, err
+	}
+	loss := 0.0
+	for _, l := range d.losses {
+		loss += l
+	}
+	axpy(d.alpha, d.ga, d.sumGA)
+	due := (d.t+1)%d.set.SelectorsEvery == 0
+	if due {
+		reg := d.regulariser()
+		if reg != 0 {
+			loss += reg * d.sel.regulariser()
+		}
+		if err := d.selectorPass(ctx, reg); err != nil {
+			return 0, err
+		}
+	}
+	d.scale = 1
+	if clip {
+		d.scale = d.clipped(due)
+		if err := d.e.each(ctx, func(_ context.Context, w int) error {
+			from, to := d.e.share(d.V, w)
+			d.applyReadout(wStep, bStep, from, to)
+			return nil
+		}); err != nil {
+			return 0, err
+		}
+	}
+	d.applyShared(d.kAdam, d.set.RateBottleneck*rate, d.bottleneck.data, d.gk[0])
+	if due {
+		d.applyShared(d.selAdam, d.set.RateSelectors*rate, d.net.params.data, d.gsel)
+	}
+	d.t++
+	return loss, nil
+}
+
+// regulariser is the present weight of (9).
+func (d *descent) regulariser() float64 {
+	if d.set.Regulariser == 0 || d.set.RegSteps == 0 {
+		return 0
+	}
+	return d.set.Regulariser * max(0, 1-float64(d.t)/float64(d.set.RegSteps))
+}
+
+// sort looks where the vertices look now, and brings everything into the order of their cells.
+func (d *descent) sort(ctx context.Context) error {
+	if err := d.look(ctx); err != nil {
+		return err
+	}
+	lay := layoutOf(d.sel, nil, d.e.workers)
+	if d.lay == nil || !slices.Equal(lay.order, d.lay.order) {
+		d.reorder(&d.w, lay, d.C)
+		d.reorder(&d.wAdam.m, lay, d.C)
+		d.reorder(&d.wAdam.v, lay, d.C)
+		d.reorder(&d.b, lay, 1)
+		d.reorder(&d.bAdam.m, lay, 1)
+		d.reorder(&d.bAdam.v, lay, 1)
+	}
+	d.lay = lay
+	d.unbind()
+	j := 5 * d.L
+	for i, v := range lay.order {
+		d.sel.coefficients(d.a[i*j:(i+1)*j], int(v), d.alpha)
+	}
+	clear(d.sumGA)
+	return nil
+}
+
+// reorder brings an array from the present order of places to that of lay.
+func (d *descent) reorder(x *[]float32, lay *layout, width int) {
+	old := slices.Clone(*x)
+	if d.lay != nil {
+		d.lay.scatter(*x, old, width) // by vertex
+		copy(old, *x)
+	}
+	lay.gather(*x, old, width)
+}
+
+// bind makes the cells' tensors for batches of n images.
+func (d *descent) bind(n int) {
+	if d.bound == n {
+		return
+	}
+	d.unbind()
+	d.bound = n
+	j := 5 * d.L
+	d.cells = make([]*binding, len(d.lay.jobs))
+	for w, mine := range d.lay.mine {
+		for _, i := range mine {
+			job := &d.lay.jobs[i]
+			f, t, k := job.from, job.to, job.len()
+			b := &binding{}
+			b.f32(d.table[:n*d.tableRow()], n, d.tokens()+1, d.L, d.C).i64(job.rows[:], 5)
+			b.f32(d.w[f*d.C:t*d.C], k, d.C).f32(d.a[f*j:t*j], k, j).f32(d.b[f:t], k)
+			b.f32(d.target[f*n:t*n], k, n).f32(d.weight, 1)
+			b.gives(d.gw[f*d.C:t*d.C], k, d.C).gives(d.gb[f:t], k).gives(d.ga[f*j:t*j], k, j)
+			b.gives(d.gz[w][:n*j*d.C], n*j, d.C).gives(d.loss[w], 1)
+			d.cells[i] = b
+		}
+	}
+}
+
+func (d *descent) unbind() {
+	for _, b := range d.cells {
+		b.close()
+	}
+	d.cells, d.bound = nil, 0
+}
+
+// cellPass runs all cells, each worker its own, and adds up the gradient of the token table.
+func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)) error {
+	n, jc := len(images), 5*d.L*d.C
+	return d.e.each(ctx, func(ctx context.Context, w int) error {
+		gt := d.gt[w][:n*d.tableRow()]
+		clear(gt)
+		d.losses[w] = 0
+		for _, i := range d.lay.mine[w] {
+			job := d.lay.jobs[i]
+			d.targets(d.target[job.from*n:job.to*n], d.lay.order[job.from:job.to], images)
+			if err := d.cell.run(ctx, w, d.cells[i]); err != nil {
+				return err
+			}
+			d.losses[w] += float64(d.loss[w][0])
+			for b := range n {
+				d.scatterTokens(gt[b*d.tableRow():(b+1)*d.tableRow()], d.gz[w][b*jc:(b+1)*jc], job.rows)
+			}
+			done(job)
+		}
+		return nil
+	})
+}
+
+// scatterTokens adds one image's g_Z [5, L, C] to the rows of the table that it came from.
+func (d *descent) scatterTokens(gt, gz []float32, rows [5]int64) {
+	lc := d.L * d.C
+	for k, row := range rows {
+		if int(row) > d.G*d.G {
+			continue // outside the grid
+		}
+		axpy(1, gz[k*lc:(k+1)*lc], gt[int(row)*lc:(int(row)+1)*lc])
+	}
+}
+
+// bottleneckPass is (12), each worker on a part of the images; the sum is left in gk[0].
+func (d *descent) bottleneckPass(ctx context.Context, b *batch) error {
+	err := d.e.each(ctx, func(ctx context.Context, w int) error {
+		from, to := d.e.share(len(b.images), w)
+		if from == to {
+			clear(d.gk[w])
+			return nil
+		}
+		part := d.gt[0][from*d.tableRow() : to*d.tableRow()]
+		for _, gt := range d.gt[1:] {
+			axpy(1, gt[from*d.tableRow():to*d.tableRow()], part)
+		}
+		var in binding
+		defer in.close()
+		in.f32(part, to-from, d.tokens()+1, d.L, d.C)
+		d.bindTokens(&in, b, from, to, false)
+		for i, shape := range d.bottleneck.shape {
+			in.gives(d.bottleneck.part(d.gk[w], i), shape...)
+		}
+		return d.back.run(ctx, w, &in)
+	})
+	for _, g := range d.gk[1:] {
+		axpy(1, g, d.gk[0])
+	}
+	return err
+}
+
+// selectorPass is (13), (14) and the networks' gradient, from the mean of the gradients since the last time.
+func (d *descent) selectorPass(ctx context.Context, reg float64) error {
+	j, h := 5*d.L, d.sel.heads()
+	mean := 1 / float32(d.set.SelectorsEvery)
+	err := d.e.each(ctx, func(_ context.Context, w int) error {
+		from, to := d.e.share(d.V, w)
+		for i := from; i < to; i++ {
+			g := d.sumGA[i*j : (i+1)*j]
+			for k := range g {
+				g[k] *= mean
+			}
+			v := int(d.lay.order[i])
+			d.sel.backward(d.gout[v*h:(v+1)*h], g, v, reg/float64(d.V))
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return d.net.backward(ctx, d.code, d.gout, d.gsel)
+}
+
+// clipped is the factor that brings the norm of all gradients to at most Clip.
+func (d *descent) clipped(selectors bool) float32 {
+	s := squares(d.gw) + squares(d.gb) + squares(d.gk[0])
+	if selectors {
+		s += squares(d.gsel)
+	}
+	return float32(min(1, d.set.Clip/(math.Sqrt(s)+1e-6)))
+}
+
+func (d *descent) applyReadout(w, b adamStep, from, to int) {
+	f, t := from*d.C, to*d.C
+	w.apply(d.w[f:t], d.gw[f:t], d.wAdam.m[f:t], d.wAdam.v[f:t], d.scale)
+	b.apply(d.b[from:to], d.gb[from:to], d.bAdam.m[from:to], d.bAdam.v[from:to], d.scale)
+}
+
+func (d *descent) applyShared(a *adam, rate float64, theta, g []float32) {
+	a.next(rate, d.set.Decay).apply(theta, g, a.m, a.v, d.scale)
+}

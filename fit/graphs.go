@@ -1,0 +1,400 @@
+package fit
+
+import (
+	"fmt"
+
+	"cortexmap/internal/onnx"
+)
+
+// The graphs that the products run through: plain operators of opset 17, every size that changes from call
+// to call symbolic, so that the same bytes serve every batch and every cell, on any device.
+
+const (
+	opset  = 17
+	hidden = 128 // width of the selectors' hidden layers
+)
+
+// graph is an onnx.Builder that remembers its inputs and outputs in order.
+type graph struct {
+	*onnx.Builder
+	name    string
+	in, out []string
+}
+
+func newGraph(name string) *graph { return &graph{Builder: onnx.NewBuilder(opset), name: name} }
+
+func (g *graph) input(name string, t onnx.DType, dims ...any) string {
+	g.Input(name, t, dims...)
+	g.in = append(g.in, name)
+	return name
+}
+
+func (g *graph) f32(name string, dims ...any) string { return g.input(name, onnx.Float32, dims...) }
+func (g *graph) f16(name string, dims ...any) string { return g.input(name, onnx.Float16, dims...) }
+
+// op adds a node without attributes.
+func (g *graph) op(kind string, in ...string) string { return g.Op(kind, in) }
+
+// gives makes a value an output of the graph.
+func (g *graph) gives(value string, t onnx.DType, dims ...any) {
+	g.Output(value, t, dims...)
+	g.out = append(g.out, value)
+}
+
+func (g *graph) reshape(x string, dims ...int64) string {
+	return g.op("Reshape", x, g.Shape(dims...))
+}
+
+func (g *graph) unsqueeze(x string, axis int64) string { return g.op("Unsqueeze", x, g.Shape(axis)) }
+func (g *graph) squeeze(x string, axis int64) string   { return g.op("Squeeze", x, g.Shape(axis)) }
+
+func (g *graph) slice(x string, axis, from, to int64) string {
+	return g.op("Slice", x, g.Shape(from), g.Shape(to), g.Shape(axis))
+}
+
+func (g *graph) sum(x string, axis int64) string {
+	return g.Op("ReduceSum", []string{x, g.Shape(axis)}, onnx.Int("keepdims", 0))
+}
+
+func (g *graph) concat(axis int64, in ...string) string {
+	if len(in) == 1 {
+		return in[0]
+	}
+	return g.Op("Concat", in, onnx.Int("axis", axis))
+}
+
+func (g *graph) transpose(x string, perm ...int64) string {
+	return g.Op("Transpose", []string{x}, onnx.Ints("perm", perm...))
+}
+
+func (g *graph) float(x string) string {
+	return g.Op("Cast", []string{x}, onnx.Int("to", int64(onnx.Float32)))
+}
+
+// timesT is a·bᵀ (+ bias), transposedTimes aᵀ·b, of matrices.
+func (g *graph) timesT(a, b string, bias ...string) string {
+	return g.Op("Gemm", append([]string{a, b}, bias...), onnx.Int("transB", 1))
+}
+
+func (g *graph) transposedTimes(a, b string) string {
+	return g.Op("Gemm", []string{a, b}, onnx.Int("transA", 1))
+}
+
+// head is one of the three selector networks.
+type head struct {
+	name  string
+	width int // numbers it puts out
+}
+
+func allHeads(layers int) []head { return []head{{"space", 2}, {"layer", layers}, {"scale", 1}} }
+
+func headsWidth(hs []head) int {
+	n := 0
+	for _, h := range hs {
+		n += h.width
+	}
+	return n
+}
+
+// selectorsGraph is (2) for a block of n vertices; the heads' first layers share one product. Inputs: code
+// [n, 192], the parameters in the order of selectorParams. Output o [n, heads]; with grad a further input
+// go [n, heads] and outputs the parameters' gradients, in their order. The hidden activations are computed
+// again for the gradient: cheaper than carrying six [n, 128] tensors across.
+func selectorsGraph(hs []head, grad bool) *graph {
+	g := newGraph("selectors")
+	h := int64(hidden)
+	k := len(hs)
+	code := g.f32("code", "n", codeWidth)
+	w0, b0 := g.f32("w0", k*hidden, codeWidth), g.f32("b0", k*hidden)
+	type layers struct{ w1, b1, w2 string }
+	p := make([]layers, k)
+	for i, hd := range hs {
+		p[i] = layers{g.f32(hd.name+".w1", hidden, hidden), g.f32(hd.name+".b1", hidden), g.f32(hd.name+".w2", hd.width, hidden)}
+	}
+	var dOut string
+	if grad {
+		dOut = g.f32("go", "n", headsWidth(hs))
+	}
+	a1 := g.timesT(code, w0, b0)
+	h1, c1 := g.gelu(a1)
+	var outs, d1s []string
+	type grads struct{ w1, b1, w2 string }
+	gs := make([]grads, k)
+	at := int64(0)
+	for i, hd := range hs {
+		h1i := h1
+		if k > 1 {
+			h1i = g.slice(h1, 1, int64(i)*h, int64(i+1)*h)
+		}
+		a2 := g.timesT(h1i, p[i].w1, p[i].b1)
+		h2, c2 := g.gelu(a2)
+		if !grad {
+			outs = append(outs, g.timesT(h2, p[i].w2))
+			continue
+		}
+		d := g.slice(dOut, 1, at, at+int64(hd.width))
+		at += int64(hd.width)
+		d2 := g.op("Mul", g.op("MatMul", d, p[i].w2), g.geluSlope(a2, c2))
+		gs[i] = grads{g.transposedTimes(d2, h1i), g.sum(d2, 0), g.transposedTimes(d, h2)}
+		d1s = append(d1s, g.op("MatMul", d2, p[i].w1))
+	}
+	if !grad {
+		g.gives(g.concat(1, outs...), onnx.Float32, "n", headsWidth(hs))
+		return g
+	}
+	d1 := g.op("Mul", g.concat(1, d1s...), g.geluSlope(a1, c1))
+	g.gives(g.transposedTimes(d1, code), onnx.Float32, k*hidden, codeWidth)
+	g.gives(g.sum(d1, 0), onnx.Float32, k*hidden)
+	for i, hd := range hs {
+		g.gives(gs[i].w1, onnx.Float32, hidden, hidden)
+		g.gives(gs[i].b1, onnx.Float32, hidden)
+		g.gives(gs[i].w2, onnx.Float32, hd.width, hidden)
+	}
+	return g
+}
+
+// gelu is a Φ(a), and Φ(a).
+func (g *graph) gelu(a string) (string, string) {
+	erf := g.op("Erf", g.op("Mul", a, g.Scalar(0.70710678)))
+	cdf := g.op("Mul", g.op("Add", erf, g.Scalar(1)), g.Scalar(0.5))
+	return g.op("Mul", a, cdf), cdf
+}
+
+// geluSlope is Φ(a) + a φ(a).
+func (g *graph) geluSlope(a, cdf string) string {
+	pdf := g.op("Mul", g.op("Exp", g.op("Mul", g.op("Mul", a, a), g.Scalar(-0.5))), g.Scalar(0.39894228))
+	return g.op("Add", cdf, g.op("Mul", a, pdf))
+}
+
+// tokenInputs declares, layer by layer, the stored tokens [n, G²+1, D] and their centres, and with weights
+// the bottlenecks as well, in the order of bottleneckInputs. It returns the centred local tokens [n·G², D]
+// and the centred global ones [n, D] of every layer.
+func (g *graph) tokenInputs(widths []int, grid, channels int, weights bool) (local, global, k, h []string) {
+	cells := int64(grid * grid)
+	for l, d := range widths {
+		x := g.f16(fmt.Sprintf("x%d", l), "n", int(cells)+1, d)
+		kc, hc := g.f32(fmt.Sprintf("kc%d", l), d), g.f32(fmt.Sprintf("hc%d", l), d)
+		if weights {
+			k = append(k, g.f32(fmt.Sprintf("k%d", l), channels, d))
+			h = append(h, g.f32(fmt.Sprintf("h%d", l), channels, d))
+		}
+		loc := g.reshape(g.float(g.slice(x, 1, 0, cells)), -1, int64(d))
+		local = append(local, g.op("Sub", loc, kc))
+		global = append(global, g.op("Sub", g.reshape(g.float(g.slice(x, 1, cells, cells+1)), -1, int64(d)), hc))
+	}
+	return local, global, k, h
+}
+
+// tableGraph is (5): T [n, G²+2, L, C], whose last token is zeros.
+func tableGraph(widths []int, grid, channels int) *graph {
+	g := newGraph("table")
+	c, cells, layers := int64(channels), int64(grid*grid), len(widths)
+	local, global, k, h := g.tokenInputs(widths, grid, channels, true)
+	var loc, glo []string
+	for l := range widths {
+		loc = append(loc, g.reshape(g.timesT(local[l], k[l]), -1, cells, 1, c))
+		glo = append(glo, g.reshape(g.timesT(global[l], h[l]), -1, 1, 1, c))
+	}
+	all := g.concat(2, glo...)
+	zero := g.op("Mul", all, g.Scalar(0))
+	g.gives(g.concat(1, g.concat(2, loc...), all, zero), onnx.Float32, "n", grid*grid+2, layers, channels)
+	return g
+}
+
+// tableGradGraph is (12): gT [n, G²+2, L, C] to the gradients of every K_l and H_l [C, D].
+func tableGradGraph(widths []int, grid, channels int) *graph {
+	g := newGraph("table gradient")
+	c, cells := int64(channels), int64(grid*grid)
+	gt := g.f32("gt", "n", grid*grid+2, len(widths), channels)
+	local, global, _, _ := g.tokenInputs(widths, grid, channels, false)
+	loc, glo := g.slice(gt, 1, 0, cells), g.slice(gt, 1, cells, cells+1)
+	for l, d := range widths {
+		gz := g.reshape(g.slice(loc, 2, int64(l), int64(l)+1), -1, c)
+		g.gives(g.transposedTimes(gz, local[l]), onnx.Float32, channels, d)
+		gz = g.reshape(g.slice(glo, 2, int64(l), int64(l)+1), -1, c)
+		g.gives(g.transposedTimes(gz, global[l]), onnx.Float32, channels, d)
+	}
+	return g
+}
+
+// packedGraph is (5) as the closed forms want it: [G²+1, L, n, C], float16, images next to channels.
+func packedGraph(widths []int, grid, channels int) *graph {
+	g := newGraph("packed")
+	c, cells := int64(channels), int64(grid*grid)
+	local, global, k, h := g.tokenInputs(widths, grid, channels, true)
+	var layers []string
+	for l := range widths {
+		loc := g.reshape(g.timesT(local[l], k[l]), -1, cells, c)
+		glo := g.reshape(g.timesT(global[l], h[l]), -1, 1, c)
+		z := g.transpose(g.concat(1, loc, glo), 1, 0, 2)
+		layers = append(layers, g.unsqueeze(z, 1))
+	}
+	half := g.Op("Cast", []string{g.concat(1, layers...)}, onnx.Int("to", int64(onnx.Float16)))
+	g.gives(half, onnx.Float16, grid*grid+1, len(widths), "n", channels)
+	return g
+}
+
+// layerGraph is (5) for one layer: [G²+1, n, rank].
+func layerGraph(width, grid, rank int) *graph {
+	g := newGraph("layer")
+	c, cells := int64(rank), int64(grid*grid)
+	local, global, k, h := g.tokenInputs([]int{width}, grid, rank, true)
+	loc := g.reshape(g.timesT(local[0], k[0]), -1, cells, c)
+	glo := g.reshape(g.timesT(global[0], h[0]), -1, 1, c)
+	g.gives(g.transpose(g.concat(1, loc, glo), 1, 0, 2), onnx.Float32, grid*grid+1, "n", rank)
+	return g
+}
+
+// cellInputs declares what a cell reads, and returns Z [B·J, C] and P [n, B, J] of (7).
+func (g *graph) cellInputs(layers, grid, channels int) (z, p, w, a string) {
+	t := g.f32("t", "b", grid*grid+2, layers, channels)
+	rows := g.input("rows", onnx.Int64, 5)
+	w, a = g.f32("w", "n", channels), g.f32("a", "n", 5*layers)
+	z = g.reshape(g.Op("Gather", []string{t, rows}, onnx.Int("axis", 1)), -1, int64(channels))
+	// A 0 in a Reshape keeps the dimension that stands there: n.
+	p = g.reshape(g.timesT(w, z), 0, -1, int64(5*layers))
+	return z, p, w, a
+}
+
+// cellGraph is one cell's part of a step: (7), (8), (10), (11). Inputs: t [B, G²+2, L, C], rows [5], w [n, C],
+// a [n, J] with α inside, bias [n], target [n, B], and weight [1], which is 2/(BV) for the squared error
+// and 1/(BV) otherwise. Outputs: g_w [n, C], g_β [n], g_a/α [n, J], g_Z [B·J, C], and the loss' sum [1].
+func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph {
+	g := newGraph("cell")
+	j := int64(5 * layers)
+	z, p, w, a := g.cellInputs(layers, grid, channels)
+	bias, target, weight := g.f32("bias", "n"), g.f32("target", "n", "b"), g.f32("weight", 1)
+	y := g.op("Add", g.squeeze(g.op("MatMul", p, g.unsqueeze(a, 2)), 2), g.unsqueeze(bias, 1))
+	e := g.op("Sub", y, target)
+	if missing {
+		e = g.op("Where", g.op("IsNaN", target), g.Scalar(0), e)
+	}
+	slope, loss := e, g.op("Mul", g.op("Mul", e, e), g.Scalar(0.5))
+	if smooth > 0 {
+		d := float32(smooth)
+		clipped := g.op("Clip", e, g.Scalar(-d), g.Scalar(d))
+		slope = g.op("Div", clipped, g.Scalar(d))
+		// c e - c²/2 over δ, c the clipped e, is both branches of (8) at once.
+		loss = g.op("Mul", slope, g.op("Sub", e, g.op("Mul", clipped, g.Scalar(0.5))))
+	}
+	gy := g.op("Mul", slope, weight)
+	total := g.op("Mul", g.Op("ReduceSum", []string{loss}, onnx.Int("keepdims", 0)), weight)
+	outer := g.op("Mul", g.unsqueeze(gy, 2), g.unsqueeze(a, 1)) // E [n, B, J]
+	outer = g.reshape(outer, 0, -1)
+	g.gives(g.op("MatMul", outer, z), onnx.Float32, "n", channels)
+	g.gives(g.sum(gy, 1), onnx.Float32, "n")
+	g.gives(g.squeeze(g.op("MatMul", g.unsqueeze(gy, 1), p), 1), onnx.Float32, "n", int(j))
+	g.gives(g.transposedTimes(outer, w), onnx.Float32, "bj", channels)
+	g.gives(g.reshape(total, 1), onnx.Float32, 1)
+	return g
+}
+
+// predictGraph is (7) without the bias, [n, B]. With parts also Σ_b P and Σ_b y P [n, J], from which the
+// shares (23) follow.
+func predictGraph(layers, grid, channels int, parts bool) *graph {
+	g := newGraph("predict")
+	_, p, _, a := g.cellInputs(layers, grid, channels)
+	y := g.squeeze(g.op("MatMul", p, g.unsqueeze(a, 2)), 2)
+	g.gives(y, onnx.Float32, "n", "b")
+	if parts {
+		g.gives(g.sum(p, 1), onnx.Float32, "n", 5*layers)
+		g.gives(g.squeeze(g.op("MatMul", g.unsqueeze(y, 1), p), 1), onnx.Float32, "n", 5*layers)
+	}
+	return g
+}
+
+// momentsGraph adds a chunk of n images to the moments of (19). Inputs: the cell's five tokens, each float16
+// [L, n, C]; a [m, 5L], or for two paths the local [m, 4L] and the global [m, L] coefficients; y [m, n, 2],
+// the response and a one (both 0 where it is missing); the moments so far, s [m, C', C'] and r [m, C', 2],
+// C' = C, or 2C for two paths. Outputs: s and r. With missing responses the channels are masked by y's ones.
+func momentsGraph(layers, channels int, paths, missing bool) *graph {
+	g := newGraph("moments")
+	l, c := int64(layers), int64(channels)
+	width := channels
+	var z []string
+	for k := range 5 {
+		z = append(z, g.float(g.f16(fmt.Sprintf("z%d", k), layers, "n", channels)))
+	}
+	mix := func(a string, z ...string) string {
+		flat := g.reshape(g.concat(0, z...), l*int64(len(z)), -1) // [kL, n·C]
+		return g.reshape(g.op("MatMul", a, flat), 0, -1, c)
+	}
+	var x string
+	if paths {
+		width = 2 * channels
+		local, global := g.f32("a.local", "m", 4*layers), g.f32("a.global", "m", layers)
+		x = g.concat(2, mix(local, z[:4]...), mix(global, z[4]))
+	} else {
+		x = mix(g.f32("a", "m", 5*layers), z...)
+	}
+	y := g.f32("y", "m", "n", 2)
+	if missing {
+		x = g.op("Mul", x, g.slice(y, 2, 1, 2))
+	}
+	s, r := g.f32("s", "m", width, width), g.f32("r", "m", width, 2)
+	xt := g.transpose(x, 0, 2, 1)
+	g.gives(g.op("Add", s, g.op("MatMul", xt, x)), onnx.Float32, "m", width, width)
+	g.gives(g.op("Add", r, g.op("MatMul", xt, y)), onnx.Float32, "m", width, 2)
+	return g
+}
+
+// sandwichGraph is LᵀSL for a batch: s [m, C, C], root [C, C].
+func sandwichGraph(channels int) *graph {
+	g := newGraph("sandwich")
+	s, root := g.f32("s", "m", channels, channels), g.f32("root", channels, channels)
+	// S is symmetric: (S L)ᵀ = Lᵀ S, so both products have the shared matrix on the right.
+	half := g.transpose(g.op("MatMul", s, root), 0, 2, 1)
+	g.gives(g.op("MatMul", half, root), onnx.Float32, "m", channels, channels)
+	return g
+}
+
+// covarianceGraph sums a chunk's tokens: x float16 [n, G²+1, D], the tokens from "from" to "to", shift [D].
+// Outputs Σ(x-shift)(x-shift)ᵀ [D, D] and Σ(x-shift) [D].
+func covarianceGraph(width, grid int) *graph {
+	g := newGraph("covariance")
+	x := g.f16("x", "n", grid*grid+1, width)
+	from, to, shift := g.input("from", onnx.Int64, 1), g.input("to", onnx.Int64, 1), g.f32("shift", width)
+	z := g.op("Slice", x, from, to, g.Shape(1))
+	z = g.op("Sub", g.reshape(g.float(z), -1, int64(width)), shift)
+	g.gives(g.transposedTimes(z, z), onnx.Float32, width, width)
+	g.gives(g.sum(z, 0), onnx.Float32, width)
+	return g
+}
+
+// mapGraph is the least squares of (17) up to its solution: x [N, k] a token's channels, y [V, N] centred
+// responses. Outputs the centred XᵀX [k, k] and YX [V, k].
+func mapGraph(rank int) *graph {
+	g := newGraph("map")
+	x, y := g.f32("x", "n", rank), g.f32("y", "v", "n")
+	mean := g.Op("ReduceMean", []string{x}, onnx.Ints("axes", 0))
+	x = g.op("Sub", x, mean)
+	g.gives(g.transposedTimes(x, x), onnx.Float32, rank, rank)
+	g.gives(g.op("MatMul", y, x), onnx.Float32, "v", rank)
+	return g
+}
+
+// explainedGraph is its end: m [V, k], inverse [k, k] of the Cholesky root; Σ (m inverseᵀ)² [V].
+func explainedGraph(rank int) *graph {
+	g := newGraph("explained")
+	m, inv := g.f32("m", "v", rank), g.f32("inverse", rank, rank)
+	q := g.timesT(m, inv)
+	g.gives(g.sum(g.op("Mul", q, q), 1), onnx.Float32, "v")
+	return g
+}
+
+// crossGraph is AᵀB for (18), both [G², N, k]: local tokens of two layers. With means instead of that the
+// mean over the grid of A against B [N, k], a layer's global token.
+func crossGraph(grid, rankA, rankB int, means bool) *graph {
+	g := newGraph("cross")
+	a := g.f32("a", grid*grid, "n", rankA)
+	if means {
+		b := g.f32("b", "n", rankB)
+		mean := g.Op("ReduceMean", []string{a}, onnx.Ints("axes", 0), onnx.Int("keepdims", 0))
+		g.gives(g.transposedTimes(mean, b), onnx.Float32, rankA, rankB)
+		return g
+	}
+	b := g.f32("b", grid*grid, "n", rankB)
+	a, b = g.reshape(a, -1, int64(rankA)), g.reshape(b, -1, int64(rankB))
+	g.gives(g.transposedTimes(a, b), onnx.Float32, rankA, rankB)
+	return g
+}

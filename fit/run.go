@@ -1,0 +1,177 @@
+package fit
+
+import (
+	"context"
+	"math"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/ort"
+	"cortexmap/internal/store"
+)
+
+// Run fits a subject's responses by a network's features and returns the mapping, complete but for the
+// names and keys that only the caller knows (Info.Model, Network, Key, Simulated's generator, …).
+//
+// Units without training responses, without variance in them, or without a place are not fitted and change
+// nothing for the others. A subject without any places is refused: see Ridge. An image of the split that
+// the store lacks, a store without a square fit grid, and a fit that diverges are faults. A cancelled
+// context ends it within a second or two, and nothing is left.
+func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapping, error) {
+	if in.Subject.Positions == nil {
+		return nil, fault.Inputf("the units of %s have no positions, which the selectors need", in.Subject.Name).
+			Remedy("give positions, or fit it by ridge regression")
+	}
+	p, err := newProblem(rt, in, o)
+	if err != nil {
+		return nil, err
+	}
+	defer p.e.close()
+	m, err := newModel(p)
+	if err != nil {
+		return nil, err
+	}
+	ev, err := newEvaluator(m)
+	if err != nil {
+		return nil, err
+	}
+	if p.set.sound() {
+		if err := m.initialise(ctx); err != nil {
+			return nil, err
+		}
+	}
+	curve, err := m.descend(ctx, ev)
+	if err != nil {
+		return nil, err
+	}
+	return m.finish(ctx, ev, curve)
+}
+
+// initialise is (16) to (20): everything that needs no descent.
+func (m *model) initialise(ctx context.Context) error {
+	images := sample(m.Train, m.set.InitImages, m.seed, streamInit)
+	var ranks []int
+	var s *scoreMap
+	var p *packed
+	var pr *prior
+	steps := []struct {
+		name string
+		do   func() error
+	}{
+		{"statistics", func() (err error) { ranks, err = m.whiten(ctx, images); return err }},
+		{"score map", func() (err error) { s, err = m.scores(ctx, images, ranks); return err }},
+		{"selectors", func() error { return m.fitTargets(ctx, s) }},
+		{"alignment", func() error { return m.align(ctx, s) }},
+		{"channels", func() (err error) {
+			s = nil
+			if err = m.look(ctx); err != nil {
+				return err
+			}
+			p, err = m.pack(ctx, images)
+			return err
+		}},
+		{"prior", func() (err error) { pr, err = m.learnPrior(ctx, p, nil); return err }},
+		{"scale", func() error {
+			vertices, ev, err := m.evidence(ctx, p, pr)
+			if err != nil {
+				return err
+			}
+			if err := m.fitScale(ctx, vertices, ev); err != nil {
+				return err
+			}
+			return m.look(ctx)
+		}},
+		{"prior", func() (err error) { pr, err = m.learnPrior(ctx, p, pr); return err }},
+		{"readout", func() error { return m.readOut(ctx, p, pr, "readout") }},
+	}
+	for _, s := range steps {
+		if err := m.report.phase(ctx, s.name, s.do); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// descend is (21) with its learning curve, and the last readout.
+func (m *model) descend(ctx context.Context, ev *evaluator) ([]store.CurvePoint, error) {
+	watched := sample(m.Val, m.set.CurveImages, m.seed, streamCurve)
+	watch := func(ctx context.Context) (float64, error) {
+		if len(watched) < 2 {
+			return math.NaN(), nil
+		}
+		e, err := ev.run(ctx, watched, false)
+		if err != nil {
+			return 0, err
+		}
+		return e.meanR2(), nil
+	}
+	if err := m.look(ctx); err != nil {
+		return nil, err
+	}
+	var curve []store.CurvePoint
+	point := func(images int, loss float64) error {
+		r2, err := watch(ctx)
+		if err == nil {
+			curve = append(curve, store.CurvePoint{Images: images, Loss: loss, R2Val: r2})
+			m.report.log.Info("fit", "images", images, "loss", loss, "r2_val", r2)
+		}
+		return err
+	}
+	if err := point(0, math.NaN()); err != nil {
+		return nil, err
+	}
+	steps, shown := m.set.steps(len(m.Train))
+	if steps > 0 {
+		d, err := newDescent(m)
+		if err != nil {
+			return nil, err
+		}
+		var more []store.CurvePoint
+		err = m.report.phase(ctx, "descent", func() error {
+			more, err = d.run(ctx, watch)
+			return err
+		})
+		if err != nil {
+			return nil, err
+		}
+		curve = append(curve, more[:len(more)-1]...)
+		if err := point(shown, more[len(more)-1].Loss); err != nil {
+			return nil, err
+		}
+	}
+	if !m.set.LastReadout {
+		return curve, nil
+	}
+	return curve, m.report.phase(ctx, "last readout", func() error { return m.lastReadout(ctx) })
+}
+
+func (m *model) lastReadout(ctx context.Context) error {
+	p, err := m.pack(ctx, sample(m.Train, len(m.Train), m.seed, streamInit))
+	if err != nil {
+		return err
+	}
+	pr, err := m.learnPrior(ctx, p, nil)
+	if err != nil {
+		return err
+	}
+	return m.readOut(ctx, p, pr, "last readout")
+}
+
+// finish scores the fit and puts everything into a mapping.
+func (m *model) finish(ctx context.Context, ev *evaluator, curve []store.CurvePoint) (*store.Mapping, error) {
+	var val, test *evaluation
+	err := m.report.phase(ctx, "scores", func() (err error) {
+		if val, err = ev.run(ctx, m.Val, false); err != nil {
+			return err
+		}
+		test, err = ev.run(ctx, m.Test, true)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	out := m.mapping(val, test)
+	out.Info.Curve = curve
+	m.unscale()
+	out.Weights = m.weights()
+	return out, nil
+}
