@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -276,4 +279,52 @@ func TestDroppedTensors(t *testing.T) {
 		}
 		runtime.GC()
 	}
+}
+
+// outside is y [n,2] = x [n,2] · w [2,2] with w in the file weights.bin: an initializer (field 5 of the
+// graph, field 7 of the model) that says so, appended to a model that lacks it.
+func outside() []byte {
+	field := func(n byte, parts ...[]byte) []byte {
+		body := slices.Concat(parts...)
+		return append([]byte{n<<3 | 2, byte(len(body))}, body...) // all of them shorter than 128 bytes
+	}
+	entry := func(key, value string) []byte { return field(13, field(1, []byte(key)), field(2, []byte(value))) }
+	b := onnx.NewBuilder(17)
+	b.Input("x", onnx.Float32, "n", 2)
+	b.OpTo("y", "MatMul", []string{"x", "w"})
+	b.Output("y", onnx.Float32, "n", 2)
+	dims, float, external := []byte{1 << 3, 2, 1 << 3, 2}, []byte{2 << 3, 1}, []byte{14 << 3, 1}
+	return slices.Concat(b.Model(), field(7, field(5, dims, float, field(8, []byte("w")), entry("location", "weights.bin"), external)))
+}
+
+func TestExternalWeights(t *testing.T) {
+	rt, dir := orttest.Runtime(t), t.TempDir()
+	weights := []byte{0, 0, 128, 63, 0, 0, 0, 64, 0, 0, 64, 64, 0, 0, 128, 64} // 1, 2, 3, 4
+	if err := os.WriteFile(filepath.Join(dir, "weights.bin"), weights, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "m.onnx")
+	if err := os.WriteFile(file, outside(), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	x, y := f32(t, []float32{1, 1}, 1, 2), f32(t, make([]float32, 2), 1, 2)
+	for name, open := range map[string]func() (*ort.Session, error){
+		"bytes": func() (*ort.Session, error) {
+			return rt.Open(outside(), []string{"x"}, []string{"y"}, ort.Options{ExternalFolder: dir})
+		},
+		"file": func() (*ort.Session, error) { return rt.OpenFile(file, []string{"x"}, []string{"y"}, ort.Options{}) },
+	} {
+		s, err := open()
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+			continue
+		}
+		if err := s.Run(t.Context(), tensors(x), tensors(y)); err != nil || fmt.Sprint(y.F32()) != "[4 6]" {
+			t.Errorf("%s: %v, %v", name, y.F32(), err)
+		}
+		s.Close()
+	}
+	os.Remove(filepath.Join(dir, "weights.bin"))
+	_, err := rt.OpenFile(file, []string{"x"}, []string{"y"}, ort.Options{})
+	checkInput(t, "weights missing", err, "weights.bin, which is missing", "beside the model", file)
 }
