@@ -1,0 +1,90 @@
+package report
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"path/filepath"
+	"slices"
+
+	"cortexmap/analyze"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+)
+
+// Output says what was written.
+type Output struct {
+	HTML   string            // path of report.html
+	Tables map[string]string // path of each table's CSV, by the table's name
+	Bytes  int               // of report.html
+}
+
+// Write renders tables, plates and the page under dir, which is made if it is missing.
+func Write(ctx context.Context, dir string, in Input) (*Output, error) {
+	if len(in.Runs) == 0 {
+		return nil, fault.Inputf("nothing to report: no mapping was given")
+	}
+	out := &Output{HTML: filepath.Join(dir, "report.html"), Tables: map[string]string{}}
+	for _, t := range tables(in) {
+		if err := writeTable(filepath.Join(dir, "tables"), t); err != nil {
+			return nil, err
+		}
+		out.Tables[t.Name] = filepath.Join(dir, "tables", t.Name+".csv")
+	}
+	figures := make([]runFigures, len(in.Runs))
+	for i, r := range in.Runs {
+		var err error
+		if figures[i], err = drawRun(ctx, filepath.Join(dir, "plates"), r, in.Style); err != nil {
+			return nil, err
+		}
+	}
+	var buf bytes.Buffer
+	if err := render(&buf, in, figures); err != nil {
+		return nil, err
+	}
+	out.Bytes = buf.Len()
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	return out, durable.WriteFile(out.HTML, buf.Bytes())
+}
+
+// tables joins the runs' tables by name, in the order of first appearance.
+func tables(in Input) []*analyze.Table {
+	var names []string
+	byName := map[string][]*analyze.Table{}
+	for _, r := range in.Runs {
+		for _, t := range r.Results.Tables {
+			if byName[t.Name] == nil {
+				names = append(names, t.Name)
+			}
+			byName[t.Name] = append(byName[t.Name], t)
+		}
+	}
+	var out []*analyze.Table
+	for _, name := range names {
+		out = append(out, analyze.Join(byName[name]...))
+	}
+	return out
+}
+
+func writeTable(dir string, t *analyze.Table) error {
+	for ext, data := range map[string][]byte{".csv": t.CSV(), ".md": t.Markdown(), ".tex": t.TeX()} {
+		if err := durable.WriteFile(filepath.Join(dir, t.Name+ext), data); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// byCount lists the keys, the largest count first, equal ones by name.
+func byCount(count map[string]int) []string {
+	var out []string
+	for k := range count {
+		out = append(out, k)
+	}
+	slices.SortFunc(out, func(a, b string) int {
+		return cmp.Or(cmp.Compare(count[b], count[a]), cmp.Compare(a, b))
+	})
+	return out
+}
