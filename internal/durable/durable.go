@@ -86,6 +86,11 @@ func (f *File) Write(p []byte) (int, error) {
 	return n, Explain(err, f.final)
 }
 
+// ReadFrom copies through Write, so that io.Copy tells a full disk as Write does.
+func (f *File) ReadFrom(r io.Reader) (int64, error) {
+	return io.Copy(struct{ io.Writer }{f}, r)
+}
+
 // WriteFile puts data under path, whole or not at all.
 func WriteFile(path string, data []byte) error {
 	f, err := Create(path)
