@@ -59,12 +59,26 @@ func PaperCard(c models.Card) models.Card {
 	for _, field := range []string{"resize", "crop", "kernel", "scale", "mean", "std", "order"} {
 		c.From[field] = c.Source
 	}
-	if normalisation(own) != normalisation(c) || own.Order != c.Order {
+	if own.Order != c.Order || !sameValues(own, c) {
 		text := fmt.Sprintf("protocol paper shows every network RGB pixels with ImageNet's statistics; this one's own card (%s) says %s, scale %g, mean %v, std %v",
 			own.Source, own.Order, own.Scale, own.Mean, own.Std)
 		c.Warnings = append(c.Warnings[:len(c.Warnings):len(c.Warnings)], models.Warning{ID: "paper-statistics", Text: text})
 	}
 	return c
+}
+
+// sameValues says whether two cards give pixels the same values; SAM's statistics are ImageNet's, written in levels,
+// so rounding (1e-5 of values up to 3) is forgiven.
+func sameValues(a, b models.Card) bool {
+	of, with := normalisation(a), normalisation(b)
+	for channel := range of {
+		for v := range 256 {
+			if !(math.Abs(float64(of[channel][v]-with[channel][v])) <= 1e-5) {
+				return false
+			}
+		}
+	}
+	return true
 }
 
 // Field is the part of a w x h picture that the network's input shows, from the input's left edge to its right

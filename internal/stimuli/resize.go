@@ -36,7 +36,7 @@ func ParseKernel(name string) (k Kernel, ok bool) {
 //
 // Our own, because features are compared with those of PyTorch pipelines, which resize with Pillow: the library
 // we keep for pictures (kovidgoyal/imaging) always goes along the rows first, so portraits differ by up to 6
-// levels; it takes several times as long, and can't compute a part only (ResizePart). Golden files: resize_test.go.
+// levels; it takes twice as long, and can't compute a part only (ResizePart). Golden files: resize_test.go.
 func Resize(img *RGB, w, h int, k Kernel) *RGB {
 	return ResizePart(img, w, h, Window{W: w, H: h}, k)
 }

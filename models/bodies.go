@@ -1,3 +1,0 @@
-package models
-
-func find(string, string, map[string]string, Input) (Card, error) { panic("being written") }
