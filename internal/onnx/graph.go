@@ -143,9 +143,9 @@ func (g *Graph) HasPrefix(prefix string) bool {
 func (m *Model) Opset() int64 { return max(m.Opsets[""], m.Opsets["ai.onnx"]) }
 
 // ForeignOperators lists DOMAIN:OP for nodes that stock ONNX Runtime doesn't know: neither ai.onnx, nor
-// Microsoft's contributed operators, nor functions of the file itself. Sorted, each once.
+// Microsoft's, nor functions of the file itself. Sorted, each once.
 func (m *Model) ForeignOperators() []string {
-	known := map[string]bool{"": true, "ai.onnx": true, "ai.onnx.ml": true, "ai.onnx.preview.training": true, "com.microsoft": true}
+	known := map[string]bool{"": true, "ai.onnx": true, "ai.onnx.ml": true, "ai.onnx.preview.training": true, "com.microsoft": true, "com.microsoft.nchwc": true}
 	local := map[string]bool{}
 	for _, f := range m.Functions {
 		local[f.Domain+":"+f.Name] = true

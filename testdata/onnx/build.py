@@ -73,7 +73,7 @@ class ClipLike(nn.Module):
         self.pos = nn.Parameter(torch.randn((SIDE // patch) ** 2 + 1, width) * 0.1)
         self.ln_pre, self.ln_post = nn.LayerNorm(width), nn.LayerNorm(width)
         self.blocks = nn.ModuleList([ClipBlock(width, heads) for _ in range(depth)])
-        self.out = nn.Parameter(torch.randn(width, 8) * 0.1)
+        self.head = nn.Parameter(torch.randn(width, 8) * 0.1)
 
     def forward(self, x):
         x = self.conv1(x).flatten(2).transpose(1, 2)
@@ -81,7 +81,7 @@ class ClipLike(nn.Module):
         x = self.ln_pre(torch.cat([cls, x], 1) + self.pos).transpose(0, 1)
         for b in self.blocks:
             x = b(x)
-        return self.ln_post(x.transpose(0, 1)[:, 0]) @ self.out
+        return self.ln_post(x.transpose(0, 1)[:, 0]) @ self.head
 
 
 def vit():

@@ -1,0 +1,138 @@
+package extract
+
+import (
+	"context"
+	"encoding/hex"
+	"time"
+
+	"cortexmap/internal/onnx"
+	"cortexmap/internal/ort"
+	"cortexmap/internal/store"
+)
+
+// Report is what `inspect --json` prints; other programs read it.
+type Report struct {
+	Model         ReportModel     `json:"model"`
+	Layers        []store.Layer   `json:"layers"` // what would be mapped, in data order
+	Found         []ReportFound   `json:"found"`  // everything that could be named in extract.layers
+	Preprocessing map[string]any  `json:"preprocessing"`
+	Estimate      Estimate        `json:"estimate"`
+	Warnings      []store.Warning `json:"warnings"`
+}
+
+// ReportModel is the file's head.
+type ReportModel struct {
+	Path       string        `json:"path"`
+	SHA256     string        `json:"sha256"`
+	Bytes      int64         `json:"bytes"` // of the file itself, external weights not counted
+	Opset      int64         `json:"opset"`
+	IR         int64         `json:"ir"`
+	Producer   string        `json:"producer"`
+	Parameters int64         `json:"parameters"`
+	Nodes      int           `json:"nodes"`
+	External   []string      `json:"external,omitempty"` // files that hold its weights
+	Inputs     []ReportInput `json:"inputs"`
+}
+
+// ReportInput is one input; dims hold numbers, or names where they are free.
+type ReportInput struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	Dims []any  `json:"dims"`
+}
+
+// ReportFound is a tensor that could be mapped.
+type ReportFound struct {
+	Name   string `json:"name"`
+	Tensor string `json:"tensor"`
+	Kind   string `json:"kind"`
+	Why    string `json:"why"`
+}
+
+// Estimate says what extracting so many images takes.
+type Estimate struct {
+	Images          int     `json:"images"`
+	BytesAnImage    int64   `json:"bytes_an_image"`             // of the feature store
+	Bytes           int64   `json:"bytes"`                      // for all images
+	Batch           int     `json:"batch,omitempty"`            // that was timed
+	SecondsAnImage  float64 `json:"seconds_an_image,omitempty"` // of the network with its taps, decoding apart; 0: not run
+	Seconds         float64 `json:"seconds,omitempty"`          // for all images
+	BuffersAndModel int64   `json:"memory_bytes,omitempty"`     // model, batches and results in memory, ONNX Runtime's own apart
+}
+
+// Inspect tells what is known about the network, and times two batches of noise for the estimate. With rt nil
+// nothing is run and no time is told.
+func (n *Network) Inspect(ctx context.Context, rt *ort.Runtime, images int) (Report, error) {
+	r := Report{Model: n.reportModel(), Layers: n.Layers, Preprocessing: describeCard(n.Card), Warnings: n.Warnings}
+	if r.Warnings == nil {
+		r.Warnings = []store.Warning{}
+	}
+	for _, c := range n.Found {
+		r.Found = append(r.Found, ReportFound{c.Name, c.Tensor, c.Kind, c.Why})
+	}
+	e := &r.Estimate
+	e.Images = images
+	for _, l := range n.Layers {
+		e.BytesAnImage += int64(store.Tokens * l.Width * 2)
+	}
+	e.Bytes = e.BytesAnImage * int64(images)
+	if rt == nil {
+		return r, nil
+	}
+	e.Batch = n.batch(0)
+	seconds, err := n.timeBatch(ctx, rt, e.Batch)
+	if err != nil {
+		return r, n.placed(err)
+	}
+	e.SecondsAnImage = seconds / float64(e.Batch)
+	e.Seconds = e.SecondsAnImage * float64(images)
+	e.BuffersAndModel = n.Model.Size + int64(e.Batch)*(jobsInFlight*int64(4*n.feed.numbers())+resultsInCycle*e.BytesAnImage)
+	return r, nil
+}
+
+func (n *Network) reportModel() ReportModel {
+	m := n.Model
+	r := ReportModel{Path: n.Path, SHA256: hex.EncodeToString(n.SHA256[:]), Bytes: m.Size, Opset: m.Opset(), IR: m.IR,
+		Producer: n.Ref("").Producer, Parameters: m.Parameters, Nodes: len(m.Graph.Nodes), External: m.External}
+	for _, v := range m.Graph.RuntimeInputs() {
+		r.Inputs = append(r.Inputs, reportInput(v))
+	}
+	return r
+}
+
+func reportInput(v onnx.Value) ReportInput {
+	in := ReportInput{Name: v.Name, Type: v.Type.String(), Dims: []any{}}
+	for i, d := range v.Dims {
+		switch {
+		case d >= 0:
+			in.Dims = append(in.Dims, d)
+		case v.Symbols[i] != "":
+			in.Dims = append(in.Dims, v.Symbols[i])
+		default:
+			in.Dims = append(in.Dims, "?")
+		}
+	}
+	return in
+}
+
+// timeBatch is the shorter of two runs of a batch through the tapped network, after one that isn't counted.
+func (n *Network) timeBatch(ctx context.Context, rt *ort.Runtime, batch int) (float64, error) {
+	x := &extraction{net: n, rt: rt, feed: n.feed, batch: batch, threads: ort.Threads(n.threads)}
+	x.stream = &stream{feed: n.feed, batch: batch}
+	if err := x.tapped(); err != nil {
+		return 0, err
+	}
+	defer x.stream.session.Close()
+	room := n.feed.room(batch)
+	best := 0.0
+	for i := range 3 {
+		t := time.Now()
+		if _, _, err := x.runOnce(ctx, x.stream.session, room, batch, true); err != nil {
+			return 0, err
+		}
+		if s := time.Since(t).Seconds(); i > 0 && (best == 0 || s < best) {
+			best = s
+		}
+	}
+	return best, nil
+}

@@ -1,0 +1,114 @@
+package extract
+
+import (
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/onnx"
+	"cortexmap/internal/ort"
+)
+
+// inMemory is the size up to which a patched model is handed to ONNX Runtime as bytes. Above it goes through
+// a temporary file, which the library maps: that halves the peak.
+const inMemory = 256 << 20
+
+// source is where a model's bytes are.
+type source struct {
+	path  string
+	bytes []byte // nil: in the file
+}
+
+// open gives the model as a reader with its size.
+func (s source) open() (io.ReaderAt, int64, func(), error) {
+	if s.bytes != nil {
+		return readerAt(s.bytes), int64(len(s.bytes)), func() {}, nil
+	}
+	f, err := os.Open(s.path)
+	if err != nil {
+		return nil, 0, nil, err
+	}
+	st, err := f.Stat()
+	if err != nil {
+		f.Close()
+		return nil, 0, nil, err
+	}
+	return f, st.Size(), func() { f.Close() }, nil
+}
+
+type readerAt []byte
+
+func (b readerAt) ReadAt(p []byte, off int64) (int, error) {
+	if off >= int64(len(b)) {
+		return 0, io.EOF
+	}
+	n := copy(p, b[off:])
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}
+
+// session opens the model with nodes appended. outputs name what is to be computed.
+func (n *Network) session(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) (*ort.Session, error) {
+	o := ort.Options{Name: n.Path, Threads: threads, Device: n.device}
+	if len(n.Model.External) > 0 {
+		dir, err := filepath.Abs(filepath.Dir(n.Path))
+		if err != nil {
+			return nil, err
+		}
+		o.ExternalFolder = dir
+	}
+	patch := b.Patch()
+	if n.source.bytes != nil {
+		return rt.Open(slices.Concat(n.source.bytes, patch), n.feed.names(), outputs, o)
+	}
+	if n.Model.Size > inMemory && len(n.Model.External) == 0 {
+		return n.sessionOnDisk(rt, patch, outputs, o)
+	}
+	model, err := os.ReadFile(n.source.path)
+	if err != nil {
+		return nil, fault.Inputf("%s can't be read: %w", n.source.path, err)
+	}
+	return rt.Open(append(model, patch...), n.feed.names(), outputs, o)
+}
+
+// sessionOnDisk writes model and patch to a temporary file, which is removed as soon as the library has read
+// it; where there is no room, the bytes go through memory.
+func (n *Network) sessionOnDisk(rt *ort.Runtime, patch []byte, outputs []string, o ort.Options) (*ort.Session, error) {
+	path, err := patched(n.source.path, patch)
+	if path != "" {
+		defer os.Remove(path)
+	}
+	if err == nil {
+		return rt.OpenFile(path, n.feed.names(), outputs, o)
+	}
+	model, err := os.ReadFile(n.source.path)
+	if err != nil {
+		return nil, fault.Inputf("%s can't be read: %w", n.source.path, err)
+	}
+	return rt.Open(append(model, patch...), n.feed.names(), outputs, o)
+}
+
+// patched makes the temporary file; its path comes back also with an error, to be removed.
+func patched(model string, patch []byte) (path string, err error) {
+	in, err := os.Open(model)
+	if err != nil {
+		return "", err
+	}
+	defer in.Close()
+	out, err := os.CreateTemp("", "cortexmap-*.onnx")
+	if err != nil {
+		return "", err
+	}
+	defer out.Close()
+	if _, err := io.Copy(out, in); err != nil {
+		return out.Name(), err
+	}
+	if _, err := out.Write(patch); err != nil {
+		return out.Name(), err
+	}
+	return out.Name(), out.Close()
+}
