@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"math"
+	"os"
 	"slices"
 	"strings"
 	"testing"
@@ -144,14 +145,26 @@ func TestPaperCard(t *testing.T) {
 	}
 }
 
-func BenchmarkPreprocess(b *testing.B) {
-	img := stimuli.NewRGB(180, 180)
-	for i := range img.Pix {
-		img.Pix[i] = byte(i * 7)
+// A window of a demo photograph: decoding (once for nine of them), cutting, resizing, normalising.
+func BenchmarkWindow(b *testing.B) {
+	photos, err := stimuli.Folder(b.Context(), os.DirFS("../testdata/demo/photos"), ".", stimuli.Options{})
+	if err != nil {
+		b.Fatal(err)
 	}
-	card := models.Card{Size: 224, Resize: "crop", CropRatio: 0.875, Kernel: "bicubic", Scale: 255, Std: [3]float64{1, 1, 1}, Order: "RGB", Layout: "NCHW"}
+	set, err := stimuli.Windows(photos, 0, 9)
+	if err != nil {
+		b.Fatal(err)
+	}
+	card, err := models.Find("demo:lite0", "", nil, models.Input{Name: "input", Dims: []int64{-1, 3, 224, 224}, DType: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
 	dst := make([]float32, 3*224*224)
-	for b.Loop() {
+	for i := 0; b.Loop(); i++ {
+		img, err := set.Pixels(i % set.Len())
+		if err != nil {
+			b.Fatal(err)
+		}
 		Preprocess(dst, img, card)
 	}
 }
