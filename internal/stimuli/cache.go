@@ -39,15 +39,16 @@ func (c *cache) get(name string, decode func() (*RGB, error)) (*RGB, error) {
 	c.kept[name] = k
 	c.mu.Unlock()
 
-	k.img, k.err = decode()
-	c.finish(name, k)
-	return k.img, k.err
+	img, err := decode()
+	c.finish(name, k, img, err)
+	return img, err
 }
 
 // finish books a decoded picture and makes room for it.
-func (c *cache) finish(name string, k *kept) {
+func (c *cache) finish(name string, k *kept, img *RGB, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	k.img, k.err = img, err // under the lock: dropOldest looks at pictures that are not its own
 	close(k.ready)
 	if k.err != nil {
 		delete(c.kept, name)

@@ -343,6 +343,23 @@ func TestCacheStaysWithinItsBounds(t *testing.T) {
 	}
 }
 
+// For the race detector: pictures are dropped while others are decoded.
+func TestCacheUnderManyWorkers(t *testing.T) {
+	var c cache
+	var workers sync.WaitGroup
+	for w := range 4 {
+		workers.Go(func() {
+			for i := range 40 {
+				img, err := c.get(string(rune('a'+(i+3*w)%9)), func() (*RGB, error) { return &RGB{Pix: make([]byte, cacheBytes/3)}, nil })
+				if err != nil || len(img.Pix) != cacheBytes/3 {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	workers.Wait()
+}
+
 func TestWindows(t *testing.T) {
 	set, err := Folder(t.Context(), pictures(t), "pics", Options{})
 	if err != nil {
