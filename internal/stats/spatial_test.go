@@ -90,7 +90,7 @@ func (b bands) smoother(width, own float64) func(*rand.Rand) []float64 {
 // On smooth maps without a slope, the interval holds 0 in about 95 of 100; an interval that takes vertices
 // for independent does so in far fewer.
 func TestSpatialCoverage(t *testing.T) {
-	b := newBands(2562)
+	b := newBands(1600)
 	s := NewSpatial(b.x, b.group, b.distance)
 	a := SlopeWeights(b.level, b.place, nil)
 	maps := 700

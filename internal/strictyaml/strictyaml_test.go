@@ -30,7 +30,7 @@ type settings struct {
 	Plain   string         // no tag: "plain"
 	Hidden  string         `yaml:"-"`
 	Common                 // promoted
-	hidden  string         //nolint:unused // unexported: not a key
+	hidden  string         // unexported: not a key
 }
 
 type Common struct {
@@ -61,7 +61,7 @@ func (m *model) UnmarshalYAML(n *Node) error {
 }
 
 func defaults() settings {
-	return settings{Out: "runs", Threads: 2, Seeds: []int{7, 8, 9}, Fit: fit{"sound", 8}, Names: map[int]string{9: "old"}}
+	return settings{Out: "runs", Threads: 2, Seeds: []int{7, 8, 9}, Fit: fit{"sound", 8}, Names: map[int]string{9: "old"}, hidden: "kept"}
 }
 
 func TestDecode(t *testing.T) {
