@@ -65,15 +65,7 @@ type evaluation struct {
 }
 
 // meanR2 is the mean over units that have one.
-func (e *evaluation) meanR2() float64 {
-	var sum, n float64
-	for i := range e.tally {
-		if r2, _ := e.tally[i].scores(); !math.IsNaN(r2) {
-			sum, n = sum+r2, n+1
-		}
-	}
-	return sum / n
-}
+func (e *evaluation) meanR2() float64 { return meanR2(e.tally) }
 
 // run predicts the images and tallies; the model's picks must be up to date.
 func (e *evaluator) run(ctx context.Context, images []int, shares bool) (*evaluation, error) {

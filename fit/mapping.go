@@ -187,12 +187,17 @@ func (s *scoreSums) add(row *store.Vertex, clipped float64) {
 	s.one("share_clipped_mean", clipped)
 }
 
-// scores are the means, and the part of the vertices that look so far out that tanh is flat there.
-func (s *scoreSums) scores(sel *selection) store.Scores {
+func (s *scoreSums) means() store.Scores {
 	out := store.Scores{}
 	for name, sum := range s.sum {
 		out[name] = sum / s.n[name]
 	}
+	return out
+}
+
+// scores are the means, and the part of the vertices that look so far out that tanh is flat there.
+func (s *scoreSums) scores(sel *selection) store.Scores {
+	out := s.means()
 	edge := 0
 	for v := range sel.scale {
 		if max(abs32(sel.space[2*v]), abs32(sel.space[2*v+1])) > 0.95 {

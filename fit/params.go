@@ -126,6 +126,7 @@ const (
 	streamScale
 	streamOrder
 	streamRidge
+	streamShuffle
 	streamCurve
 )
 

@@ -28,7 +28,7 @@ type problem struct {
 	missing    bool      // some fitted unit lacks some response
 }
 
-// newProblem checks and joins. Without V (no positions needed) it also serves Ridge.
+// newProblem checks and joins, for Run and for Ridge.
 func newProblem(rt *ort.Runtime, in Input, o Options) (*problem, error) {
 	set, err := settingsOf(o)
 	if err != nil {
@@ -51,7 +51,6 @@ func newProblem(rt *ort.Runtime, in Input, o Options) (*problem, error) {
 	if err := p.sortUnits(); err != nil {
 		return nil, err
 	}
-	p.C = p.channels()
 	p.e = newEngine(rt, o.Threads)
 	return p, nil
 }

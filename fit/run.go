@@ -26,6 +26,7 @@ func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapp
 		return nil, err
 	}
 	defer p.e.close()
+	p.C = p.channels()
 	m, err := newModel(p)
 	if err != nil {
 		return nil, err
