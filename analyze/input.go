@@ -30,8 +30,10 @@ type Results struct {
 // Run calls every analysis that applies to the mapping.
 func Run(ctx context.Context, in Input) (*Results, error) {
 	r := &Results{}
-	field := NewField(in.Geometry, in.Mapping)
-	var err error
+	field, err := NewField(ctx, in)
+	if err != nil {
+		return nil, err
+	}
 	if r.ROIs, err = ROIs(ctx, in, field); err != nil {
 		return nil, err
 	}
@@ -72,10 +74,10 @@ func warnings(in Input, r *Results) []store.Warning {
 		}
 	}
 	if n := unfitted(in.Mapping); n > 0 {
-		out = append(out, store.Warning{ID: "not-fitted", Text: fmt.Sprintf("%d of %d units have no data or no variance and were not fitted.", n, len(in.Mapping.Vertices))})
+		out = append(out, store.Warning{ID: "not-fitted", Text: fmt.Sprintf("Not fitted, for want of data or variance: %d of %d units.", n, len(in.Mapping.Vertices))})
 	}
 	if n := low(in.Mapping); n > 0 {
-		out = append(out, store.Warning{ID: "low-ceiling", Text: fmt.Sprintf("%d units have a noise ceiling below %.2f or none that is known: they are left out of means of R² / ceiling.", n, ceilingFloor)})
+		out = append(out, store.Warning{ID: "low-ceiling", Text: fmt.Sprintf("Noise ceiling below %.2f or unknown: %d units, left out of means of R² / ceiling.", ceilingFloor, n)})
 	}
 	return out
 }

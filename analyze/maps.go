@@ -3,6 +3,7 @@ package analyze
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"cortexmap/internal/cortex"
 	"cortexmap/internal/stats"
@@ -14,7 +15,8 @@ import (
 const spaceFloor = 0.1
 
 // Maps are the mapping's maps on its surface, in the order in which they are shown: layer, space, scale, r2,
-// and r2_norm where ceilings are known. nil where the units have no place on a surface.
+// and r2_norm where ceilings are known and differ (where they are all the same it would be r2 again). nil
+// where the units have no place on a surface.
 func Maps(in Input) []*cortex.Map {
 	if in.Geometry == nil || !placed(in) {
 		return nil
@@ -102,10 +104,11 @@ func R2Map(in Input) *cortex.Map {
 	return m
 }
 
-// R2NormMap is R² divided by the noise ceiling; nil where no ceiling is known.
+// R2NormMap is R² divided by the noise ceiling; nil where no ceiling is known or all are the same.
 func R2NormMap(in Input) *cortex.Map {
 	x := values(in.Mapping, normalised)
-	if len(stats.Present(x)) == 0 {
+	c := stats.Present(values(in.Mapping, func(v *store.Vertex) float64 { return float64(v.Ceiling) }))
+	if len(stats.Present(x)) == 0 || slices.Max(c)-slices.Min(c) < 1e-3 {
 		return nil
 	}
 	m := newMap(in, "r2_norm", "R² / noise ceiling: the predicted part of what could be predicted", "R² / noise ceiling", cortex.RuleR2, 0, math.Max(1, top(nan, x)), x)

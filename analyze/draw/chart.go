@@ -41,7 +41,7 @@ const (
 	chartLeft, chartBottom = 58.0, 64.0
 )
 
-// frameOf maps data to the sheet.
+// plotArea maps data to the sheet.
 type plotArea struct {
 	c              *Chart
 	x0, y0, x1, y1 float64
@@ -67,8 +67,8 @@ func (c Chart) Plot(scale float64) *Plate {
 	p := &plotArea{c: &c, x0: chartLeft, x1: chartW - margin, y0: top + 12, y1: top + 12 + chartH - 130}
 	p.lo, p.hi = c.yRange()
 	p.axes(s)
-	for i, series := range c.Series {
-		p.series(s, series, category(seriesColour[i%len(seriesColour)]))
+	for i := len(c.Series) - 1; i >= 0; i-- { // the main message last, on top
+		p.series(s, c.Series[i], category(seriesColour[i%len(seriesColour)]), 7*float64((i+1)/2*(1-2*(i%2))))
 	}
 	y := p.y1 + chartBottom
 	for _, line := range s.typ.wrap(c.Note, smallSize, chartW-2*margin) {
@@ -168,9 +168,13 @@ func (p *plotArea) axes(s *sheet) {
 	s.text(p.c.XLabel, (p.x0+p.x1)/2, p.y1+41, textSize, middle, faint, false)
 }
 
-func (p *plotArea) series(s *sheet, d Series, c RGB) {
+// series draws one set of points, moved aside by dodge pixels so that equal ones of several series are seen.
+func (p *plotArea) series(s *sheet, d Series, c RGB, dodge float64) {
 	if d.Line != nil {
 		s.ops = append(s.ops, op{line: [][2]float64{{p.x(p.c.XLo), p.y(d.Line[0])}, {p.x(p.c.XHi), p.y(d.Line[1])}}, width: 1.6, colour: c, dash: d.Secondary})
+	}
+	if d.Join {
+		dodge = 0
 	}
 	var run [][2]float64
 	flush := func() {
@@ -191,7 +195,7 @@ func (p *plotArea) series(s *sheet, d Series, c RGB) {
 		if math.IsNaN(v) {
 			continue
 		}
-		x := p.x(d.X[i])
+		x := p.x(d.X[i]) + dodge
 		if d.Lo != nil && !math.IsNaN(d.Lo[i]) && !math.IsNaN(d.Hi[i]) {
 			s.line([][2]float64{{x, p.y(clamp(d.Lo[i], p.lo, p.hi))}, {x, p.y(clamp(d.Hi[i], p.lo, p.hi))}}, 1.6, c)
 		}

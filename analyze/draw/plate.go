@@ -70,9 +70,10 @@ type Stage struct {
 	o      Options
 	g      *cortex.Geometry
 	panels []*panel
-	inset  func(*sheet, float64, float64) // a small picture of where the panels lie; nil: none
-	legend float64                        // x of the legend; the sheet ends a column later
-	bottom float64                        // of the lowest panel
+	inset  bool     // with a small picture of where the panels lie
+	legend float64  // x of the legend; the sheet ends a column later
+	bottom float64  // of the lowest panel
+	gaps   [2][]gap // between the vertices of the focus
 }
 
 // panel is one view of one hemisphere at a place on the sheet.
@@ -129,9 +130,7 @@ func Flat(ctx context.Context, g *cortex.Geometry, o Options) (*Stage, error) {
 		x += w + gap
 	}
 	s.legend = x + 4
-	if o.Focus[0] != nil || o.Focus[1] != nil {
-		s.inset = insetOf(g, o, s.panels)
-	}
+	s.inset = o.Focus[0] != nil || o.Focus[1] != nil
 	return s, s.prepare(ctx)
 }
 
@@ -211,21 +210,21 @@ func (b *bounds) add(p vec) {
 // prepare rasterises every panel and traces the outlines, panel by panel on all cores.
 func (s *Stage) prepare(ctx context.Context) error {
 	fields := make([][2][]float64, len(s.o.Outlines))
+	regions := make([][2][]bool, len(s.o.Outlines))
 	for side, h := range s.g.Hemis {
-		if len(fields) == 0 {
-			break
-		}
 		around := h.Neighbours()
+		s.gaps[side] = gaps(s.o.Focus[side], around)
 		for k, out := range s.o.Outlines {
 			if out.In[side] != nil {
-				fields[k][side] = field(out.In[side], around)
+				regions[k][side] = closed(out.In[side], s.gaps[side])
+				fields[k][side] = field(regions[k][side], around)
 			}
 		}
 	}
 	for _, p := range s.panels {
 		s.bottom = math.Max(s.bottom, p.y+p.h)
 	}
-	return each(ctx, len(s.panels), func(i int) { s.panels[i].prepare(s.o, fields) })
+	return each(ctx, len(s.panels), func(i int) { s.panels[i].prepare(s.o, regions, fields) })
 }
 
 // each runs f on 0..n-1 with as many goroutines as there are cores, until the context ends.
@@ -250,7 +249,7 @@ func each(ctx context.Context, n int, f func(int)) error {
 	return ctx.Err()
 }
 
-func (p *panel) prepare(o Options, fields [][2][]float64) {
+func (p *panel) prepare(o Options, regions [][2][]bool, fields [][2][]float64) {
 	ss := float64(o.Samples)
 	w, h := int(math.Round(p.w*o.Scale))*o.Samples, int(math.Round(p.h*o.Scale))*o.Samples
 	perMM := p.mm * o.Scale * ss
@@ -271,7 +270,7 @@ func (p *panel) prepare(o Options, fields [][2][]float64) {
 			}
 			p.borders = append(p.borders, flat)
 		}
-		if at, wide, ok := anchor(o.Outlines[k].In[p.side], visible, edge, p.surface.Faces, points); ok {
+		if at, wide, ok := anchor(regions[k][p.side], visible, edge, p.surface.Faces, points); ok {
 			q := sheetXY(at)
 			p.names = append(p.names, name{o.Outlines[k].Name, q[0], q[1] + nameSz*0.36, wide / (ss * o.Scale)})
 		}
@@ -295,7 +294,8 @@ func (s *Stage) Draw(ctx context.Context, m *cortex.Map) (*Plate, error) {
 			panic(fmt.Sprintf("draw: map %s has %d values for %d vertices of %s", m.Name, len(m.Values[i]), h.N(), h.Name))
 		}
 	}
-	paint := newPainter(m, s.o.Style)
+	whole, filled := fill(m, s.gaps)
+	paint := newPainter(whole, s.o.Style)
 	sh := &sheet{w: s.legend + column, scale: s.o.Scale}
 	s.header(sh, m)
 	pictures, err := s.pictures(ctx, paint)
@@ -309,12 +309,16 @@ func (s *Stage) Draw(ctx context.Context, m *cortex.Map) (*Plate, error) {
 	s.sides(sh)
 	x := s.legend
 	y := sh.legend(paint, x, headers+22, column-margin)
-	if s.inset != nil {
+	if s.inset {
 		y = math.Max(y+10, s.bottom-110)
-		s.inset(sh, x, y)
+		s.drawInset(sh, x, y)
 		y += 106
 	}
-	sh.h = s.footer(sh, m, math.Max(y, s.bottom)+10)
+	note := m.Note
+	if filled > 0 {
+		note += fmt.Sprintf(" %s between the mapping's are drawn as the mean of their neighbours.", vertices(filled))
+	}
+	sh.h = s.footer(sh, note, math.Max(y, s.bottom)+10)
 	return &Plate{Name: m.Name + "_" + s.kind, Title: m.Title, Alt: s.alt(m), Width: sh.w, Height: sh.h, sheet: sh}, nil
 }
 
@@ -362,7 +366,7 @@ func (s *Stage) header(sh *sheet, m *cortex.Map) {
 		put("  ·  ", faint, false)
 	}
 	line := s.o.Network
-	for _, part := range []string{s.o.Subject, s.g.Name, fmt.Sprintf("%s vertices with data", thousands(count(m)))} {
+	for _, part := range []string{s.o.Subject, s.g.Name, vertices(count(m)) + " with data"} {
 		if part != "" {
 			if line != "" {
 				line += "  ·  "
@@ -451,8 +455,8 @@ func (s *Stage) sides(sh *sheet) {
 }
 
 // footer writes the note and returns the sheet's height.
-func (s *Stage) footer(sh *sheet, m *cortex.Map, y float64) float64 {
-	for _, line := range sh.typ.wrap(m.Note, smallSize, sh.w-2*margin) {
+func (s *Stage) footer(sh *sheet, note string, y float64) float64 {
+	for _, line := range sh.typ.wrap(note, smallSize, sh.w-2*margin) {
 		sh.text(line, margin, y+smallSize, smallSize, start, faint, false)
 		y += smallSize + 5
 	}
@@ -465,7 +469,7 @@ func (s *Stage) alt(m *cortex.Map) string {
 	if s.kind == "views" {
 		what = "Lateral, medial, ventral and posterior views of both inflated hemispheres"
 	}
-	text := fmt.Sprintf("%s, coloured by %s, on %s vertices.", what, m.Title, thousands(count(m)))
+	text := fmt.Sprintf("%s, coloured by %s, on %s.", what, m.Title, vertices(count(m)))
 	if m.Simulated {
 		text += " The responses are simulated."
 	}
@@ -517,4 +521,11 @@ func thousands(n int) string {
 		s = s[:i] + "," + s[i:]
 	}
 	return s
+}
+
+func vertices(n int) string {
+	if n == 1 {
+		return "1 vertex"
+	}
+	return thousands(n) + " vertices"
 }

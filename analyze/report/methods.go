@@ -16,7 +16,7 @@ func methods(r Run) []string {
 	if info.Simulated {
 		responses = "simulated responses"
 	}
-	add("Tokens of %s of %s were read for every stimulus and related to the %s of %s (%s fitted) of %s.",
+	add("Tokens of %s of %s were read for every stimulus and related to the %s of %s (%s fitted) of subject “%s”.",
 		plural(len(info.Layers), "layer", "layers"), info.Model, responses, plural(len(r.Mapping.Vertices), r.unit(), r.units()), count(r.fitted()), info.Subject)
 	switch info.Method {
 	case "ridge":

@@ -128,7 +128,11 @@ func allWarnings(in Input) []store.Warning {
 }
 
 func heading(r Run) string {
-	return r.Mapping.Info.Model + " mapped onto " + r.Mapping.Info.Subject
+	onto := r.Mapping.Info.Subject
+	if onto == "simulated" {
+		onto = "the simulated subject"
+	}
+	return r.Mapping.Info.Model + " mapped onto " + onto
 }
 
 func newRun(i int, r Run, f runFigures, number *int) run {
@@ -376,7 +380,11 @@ func roiTable(r Run) *table {
 		}
 		t.Head = append(t.Head, c[1])
 		for i := range r.Results.ROIs {
-			t.Rows[i] = append(t.Rows[i], with(r.Results.ROIs[i].Mean(c[0])))
+			x := r.Results.ROIs[i].Mean(c[0])
+			if strings.HasPrefix(c[0], "space_") { // a region's two halves look at two sides: bounds of their mean say little
+				x.Lo, x.Hi = math.NaN(), math.NaN()
+			}
+			t.Rows[i] = append(t.Rows[i], with(x))
 		}
 	}
 	return t
