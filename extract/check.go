@@ -37,7 +37,7 @@ func (x *extraction) check(ctx context.Context, rows []int) error {
 	if len(kept) == 0 {
 		return nil
 	}
-	tapped, own, err := x.runOnce(ctx, x.stream.session, room, len(kept), true)
+	tapped, own, err := x.runOnce(ctx, x.stream.sessions[0], room, len(kept), true)
 	if err != nil {
 		return err
 	}
@@ -81,7 +81,7 @@ func (x *extraction) checkOwn(ctx context.Context, room *pictures, n int, tapped
 		return nil
 	}
 	b := onnx.NewBuilder(x.net.Model.Opset())
-	s, err := x.net.session(x.rt, b, ownOutputs(b, &x.net.Model.Graph), x.threads)
+	s, err := x.net.session(x.rt, b, ownOutputs(b, &x.net.Model.Graph), x.net.threadsEach(x.threads))
 	if err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func outputTolerance(m *onnx.Model) float64 {
 
 // checkAlone runs the first picture alone (in every place of a frozen batch) and compares its tokens.
 func (x *extraction) checkAlone(ctx context.Context, room *pictures, batch [][]uint16) error {
-	alone, _, err := x.runOnce(ctx, x.stream.session, room, 1, true)
+	alone, _, err := x.runOnce(ctx, x.stream.sessions[0], room, 1, true)
 	if err != nil {
 		return err
 	}

@@ -80,13 +80,10 @@ func (n *Network) Inspect(ctx context.Context, rt *ort.Runtime, images int) (Rep
 		return r, nil
 	}
 	e.Batch = n.batch(0)
-	seconds, err := n.timeBatch(ctx, rt, e.Batch)
-	if err != nil {
+	if err := n.timeBatches(ctx, rt, e); err != nil {
 		return r, n.placed(err)
 	}
-	e.SecondsAnImage = seconds / float64(e.Batch)
 	e.Seconds = e.SecondsAnImage * float64(images)
-	e.BuffersAndModel = n.Model.Size + int64(e.Batch)*(jobsInFlight*int64(4*n.feed.numbers())+resultsInCycle*e.BytesAnImage)
 	return r, nil
 }
 
@@ -115,24 +112,29 @@ func reportInput(v onnx.Value) ReportInput {
 	return in
 }
 
-// timeBatch is the shorter of two runs of a batch through the tapped network, after one that isn't counted.
-func (n *Network) timeBatch(ctx context.Context, rt *ort.Runtime, batch int) (float64, error) {
-	x := &extraction{net: n, rt: rt, feed: n.feed, batch: batch, threads: ort.Threads(n.threads)}
-	x.stream = &stream{feed: n.feed, batch: batch}
+// timeBatches times batches of noise: the shortest of two after one that isn't counted, on one of the
+// sessions that would run side by side.
+func (n *Network) timeBatches(ctx context.Context, rt *ort.Runtime, e *Estimate) error {
+	x := &extraction{net: n, rt: rt, feed: n.feed, batch: e.Batch, threads: ort.Threads(n.threads)}
+	x.stream = &stream{feed: n.feed, batch: e.Batch}
 	if err := x.tapped(); err != nil {
-		return 0, err
+		return err
 	}
-	defer x.stream.session.Close()
-	room := n.feed.room(batch)
+	defer x.stream.close()
+	room := n.feed.room(e.Batch)
 	best := 0.0
 	for i := range 3 {
 		t := time.Now()
-		if _, _, err := x.runOnce(ctx, x.stream.session, room, batch, true); err != nil {
-			return 0, err
+		if _, _, err := x.runOnce(ctx, x.stream.sessions[0], room, e.Batch, true); err != nil {
+			return err
 		}
 		if s := time.Since(t).Seconds(); i > 0 && (best == 0 || s < best) {
 			best = s
 		}
 	}
-	return best, nil
+	sessions := len(x.stream.sessions)
+	e.SecondsAnImage = best / float64(e.Batch*sessions)
+	buffers := int64(sessions+2)*int64(4*n.feed.numbers()) + int64(sessions+1)*e.BytesAnImage
+	e.BuffersAndModel = int64(sessions)*n.Model.Size + int64(e.Batch)*buffers
+	return nil
 }

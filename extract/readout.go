@@ -144,14 +144,14 @@ func (r Readout) check(net *Network) {
 // an error.
 func (n *Network) streamNative(ctx context.Context, rt *ort.Runtime, set *stimuli.Set, rows []int, b *onnx.Builder, names []string, outputs []output, sink func(*result) error) error {
 	threads := ort.Threads(n.threads)
-	session, err := n.session(rt, b, names, threads)
+	sessions, err := n.sessions(rt, b, names, threads)
 	if err != nil {
 		return err
 	}
-	defer session.Close()
 	if rows == nil {
 		rows = span(0, set.Len())
 	}
-	s := &stream{feed: n.feed, set: set, session: session, outputs: outputs, batch: n.batch(0), workers: threads}
+	s := &stream{feed: n.feed, set: set, sessions: sessions, outputs: outputs, batch: n.batch(0), workers: threads}
+	defer s.close()
 	return s.run(ctx, rows, sink)
 }

@@ -119,7 +119,7 @@ func Run(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Set, d
 	if err := x.prepare(); err != nil {
 		return store.Manifest{}, net.placed(err)
 	}
-	defer x.stream.session.Close()
+	defer x.stream.close()
 	started := time.Now()
 	if err := x.parts(ctx); err != nil {
 		return store.Manifest{}, net.placed(err)
@@ -164,7 +164,7 @@ func (x *extraction) tapped() (err error) {
 	for range x.own {
 		x.stream.outputs = append(x.stream.outputs, output{free: true})
 	}
-	x.stream.session, err = x.net.session(x.rt, b, append(names, x.own...), x.threads)
+	x.stream.sessions, err = x.net.sessions(x.rt, b, append(names, x.own...), x.threads)
 	return err
 }
 

@@ -12,21 +12,27 @@ import (
 	"cortexmap/internal/stimuli"
 )
 
-// stream drives pictures through a session. Four things overlap: workers decode and preprocess into a few
-// batches' buffers; one goroutine owns the session and takes the batches in order; one owns the results. Two
-// sets of outputs go round between the last two, so nothing is allocated while it runs.
+// stream drives pictures through sessions of one graph. Four things overlap: workers decode and preprocess
+// into a few batches' buffers; each session has a goroutine that takes whole batches; one goroutine owns the
+// results, in the batches' order. Buffers go round, so nothing is allocated while it runs.
 //
-//	rows → decode ×W → batches (bounded) → session → results (2 sets) → sink
+//	rows → decode ×W → batches (bounded) → session ×S → results (S + 1 sets) → sink, in order
 type stream struct {
 	feed      *feed
 	set       *stimuli.Set
-	session   *ort.Session
+	sessions  []*ort.Session
 	outputs   []output
 	batch     int
 	workers   int
 	keepGoing bool // pictures that can't be decoded are left out
 
-	decoding, running, sinking atomic.Int64 // nanoseconds spent
+	decoding, running, sinking atomic.Int64 // nanoseconds spent, summed over goroutines
+}
+
+func (s *stream) close() {
+	for _, session := range s.sessions {
+		session.Close()
+	}
 }
 
 // output is one of the session's outputs: dims without the batch axis in front. Free ones are allocated by
@@ -53,27 +59,27 @@ type result struct {
 	full [][]float32 // likewise
 }
 
-// job is a batch on its way: a buffer, what is to be in it, and how decoding went.
+// job is a batch on its way: a buffer, what is to be in it, how decoding went, and where its result goes.
 type job struct {
 	room    *pictures
 	rows    []int
 	errs    []error
 	decoded sync.WaitGroup
+	result  chan *result // one place, new for every batch
 }
-
-const (
-	jobsInFlight   = 3
-	resultsInCycle = 2
-)
 
 // run takes the rows of the image set in batches of s.batch. sink is called from one goroutine, batches in
 // order; the result is valid during the call only. The first error, and the end of ctx, stop everything.
 func (s *stream) run(ctx context.Context, rows []int, sink func(*result) error) error {
 	g, ctx := errgroup.WithContext(ctx)
-	ready := make(chan *job, jobsInFlight)
-	idle := make(chan *job, jobsInFlight)
-	for range jobsInFlight {
+	jobs := len(s.sessions) + 2
+	idle, ready, order := make(chan *job, jobs), make(chan *job, jobs), make(chan chan *result, jobs+len(s.sessions))
+	for range jobs {
 		idle <- &job{room: s.feed.room(s.batch), errs: make([]error, s.batch)}
+	}
+	spare := make(chan *result, len(s.sessions)+1)
+	for range cap(spare) {
+		spare <- s.newResult()
 	}
 	work := make(chan func())
 	for range s.workers {
@@ -87,33 +93,18 @@ func (s *stream) run(ctx context.Context, rows []int, sink func(*result) error) 
 	g.Go(func() error {
 		defer close(work)
 		defer close(ready)
-		return s.dispatch(ctx, rows, idle, ready, work)
+		defer close(order)
+		return s.dispatch(ctx, rows, idle, ready, order, work)
 	})
-	done := make(chan *result)
-	spare := make(chan *result, resultsInCycle)
-	for range resultsInCycle {
-		spare <- s.newResult()
+	for _, session := range s.sessions {
+		g.Go(func() error { return s.execute(ctx, session, ready, idle, spare) })
 	}
-	g.Go(func() error {
-		defer close(done)
-		return s.execute(ctx, ready, idle, spare, done)
-	})
-	g.Go(func() error {
-		for r := range done {
-			t := time.Now()
-			if err := sink(r); err != nil {
-				return err
-			}
-			s.sinking.Add(int64(time.Since(t)))
-			spare <- r
-		}
-		return nil
-	})
+	g.Go(func() error { return s.collect(ctx, order, spare, sink) })
 	return g.Wait()
 }
 
 // dispatch cuts the rows into batches and hands their pictures to the workers.
-func (s *stream) dispatch(ctx context.Context, rows []int, idle <-chan *job, ready chan<- *job, work chan<- func()) error {
+func (s *stream) dispatch(ctx context.Context, rows []int, idle <-chan *job, ready chan<- *job, order chan<- chan *result, work chan<- func()) error {
 	for at := 0; at < len(rows); at += s.batch {
 		var j *job
 		select {
@@ -124,6 +115,13 @@ func (s *stream) dispatch(ctx context.Context, rows []int, idle <-chan *job, rea
 		j.rows = rows[at:min(at+s.batch, len(rows))]
 		clear(j.errs)
 		j.decoded.Add(len(j.rows))
+		j.result = make(chan *result, 1)
+		select {
+		case order <- j.result:
+		case <-ctx.Done():
+			j.decoded.Add(-len(j.rows))
+			return ctx.Err()
+		}
 		ready <- j // never waits: there are as many places as jobs
 		for i := range j.rows {
 			select {
@@ -151,31 +149,50 @@ func (s *stream) decode(ctx context.Context, j *job, i int) {
 	s.decoding.Add(int64(time.Since(t)))
 }
 
-// execute runs the batches in order.
-func (s *stream) execute(ctx context.Context, ready <-chan *job, idle chan<- *job, spare <-chan *result, done chan<- *result) error {
-	for j := range ready {
-		j.decoded.Wait()
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+// execute runs batches on one session. It takes room for a result before it takes a batch: so the batch that
+// the sink waits for always has room, however far others are ahead.
+func (s *stream) execute(ctx context.Context, session *ort.Session, ready <-chan *job, idle chan<- *job, spare <-chan *result) error {
+	for {
 		var r *result
 		select {
 		case r = <-spare:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		j, more := <-ready
+		if !more {
+			return nil
+		}
+		j.decoded.Wait()
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		if err := s.gather(j, r); err != nil {
 			return err
 		}
-		if err := s.infer(ctx, j.room, r); err != nil {
+		if err := s.infer(ctx, session, j.room, r); err != nil {
 			return err
 		}
+		j.result <- r
 		idle <- j
+	}
+}
+
+// collect hands the results to the sink in the batches' order.
+func (s *stream) collect(ctx context.Context, order <-chan chan *result, spare chan<- *result, sink func(*result) error) error {
+	for place := range order {
+		var r *result
 		select {
-		case done <- r:
+		case r = <-place:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		t := time.Now()
+		if err := sink(r); err != nil {
+			return err
+		}
+		s.sinking.Add(int64(time.Since(t)))
+		spare <- r
 	}
 	return nil
 }
@@ -200,7 +217,7 @@ func (s *stream) gather(j *job, r *result) error {
 }
 
 // infer runs one batch into r. A frozen batch is filled up with copies of its last picture.
-func (s *stream) infer(ctx context.Context, room *pictures, r *result) error {
+func (s *stream) infer(ctx context.Context, session *ort.Session, room *pictures, r *result) error {
 	n := len(r.rows)
 	if n == 0 {
 		return nil
@@ -221,7 +238,7 @@ func (s *stream) infer(ctx context.Context, room *pictures, r *result) error {
 		return err
 	}
 	defer closeAll(out)
-	err = s.session.Run(ctx, in, out)
+	err = session.Run(ctx, in, out)
 	s.running.Add(int64(time.Since(t)))
 	return err
 }

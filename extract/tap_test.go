@@ -75,12 +75,12 @@ func runTaps(t *testing.T, rt *ort.Runtime, n *Network, x []float32, images int,
 	if err := e.tapped(); err != nil {
 		t.Fatal(err)
 	}
-	defer e.stream.session.Close()
+	defer e.stream.close()
 	room := n.feed.room(images)
 	for i := range images {
 		room.set(i, x[i*n.feed.numbers():(i+1)*n.feed.numbers()])
 	}
-	half, _, err := e.runOnce(context.Background(), e.stream.session, room, images, true)
+	half, _, err := e.runOnce(context.Background(), e.stream.sessions[0], room, images, true)
 	if err != nil {
 		t.Fatal(err)
 	}
