@@ -2,7 +2,11 @@ package cli
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"cortexmap/extract"
 	"cortexmap/internal/ort"
@@ -49,6 +53,45 @@ func (c *inspectCmd) Run(e *env) error {
 	if e.flags.JSON {
 		return printJSON(e.stdout, report)
 	}
-	fmt.Fprint(e.stdout, report.String())
+	e.printNetwork(report)
 	return nil
+}
+
+// printNetwork shows a report to people: head, inputs, layers, preprocessing, cost, warnings.
+func (e *env) printNetwork(r extract.Report) {
+	w := e.stdout
+	m := r.Model
+	fmt.Fprintf(w, "%s\n", m.Path)
+	fmt.Fprintf(w, "  %s, opset %d, IR %d, %.1f M parameters, %.1f MB, sha256 %.12s…\n", orUnknown(m.Producer), m.Opset, m.IR, float64(m.Parameters)/1e6, float64(m.Bytes)/1e6, m.SHA256)
+	for _, in := range m.Inputs {
+		fmt.Fprintf(w, "  input %s: %s %v\n", in.Name, in.Type, in.Dims)
+	}
+	fmt.Fprintf(w, "\n%d layers, in data order:\n", len(r.Layers))
+	rows := [][]string{{"index", "name", "kind", "width", "grid", "prefix", "global", "layout", "why"}}
+	for _, l := range r.Layers {
+		rows = append(rows, []string{strconv.Itoa(l.Index), l.Name, l.Kind, strconv.Itoa(l.Width), fmt.Sprintf("%dx%d", l.Grid[0], l.Grid[1]),
+			strconv.Itoa(l.Prefix), l.Global, l.Layout, l.Why})
+	}
+	table(w, rows)
+	fmt.Fprintln(w, "\npreprocessing:")
+	for _, k := range slices.Sorted(maps.Keys(r.Preprocessing)) {
+		fmt.Fprintf(w, "  %s: %v\n", k, r.Preprocessing[k])
+	}
+	c := r.Estimate
+	fmt.Fprintf(w, "\n%d pictures: %.2f GB of tokens", c.Images, float64(c.Bytes)/1e9)
+	if c.Seconds > 0 {
+		fmt.Fprintf(w, ", about %s on this machine (decoding apart), %.2f GB of memory beside ONNX Runtime's own",
+			time.Duration(c.Seconds*float64(time.Second)).Round(time.Second), float64(c.BuffersAndModel)/1e9)
+	}
+	fmt.Fprintln(w)
+	for _, n := range r.Warnings {
+		fmt.Fprintf(w, "warning: %s\n", n.Text)
+	}
+}
+
+func orUnknown(s string) string {
+	if s == "" {
+		return "producer unknown"
+	}
+	return s
 }

@@ -72,7 +72,6 @@ type Split struct {
 type Analyze struct {
 	Hierarchy Hierarchy `yaml:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
 	Interval  string    `yaml:"interval"`  // auto | spatial | subjects
-	Controls  []string  `yaml:"controls"`  // shuffled
 }
 
 // Hierarchy is a named or a written list of levels.
@@ -160,9 +159,6 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 	}
 	for _, b := range c.Fit.Baselines {
 		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers"))
-	}
-	for _, b := range c.Analyze.Controls {
-		errs = append(errs, oneOf("analyze.controls", b, "shuffled"))
 	}
 	for _, s := range c.Fit.Seeds {
 		errs = append(errs, between("fit.seeds", float64(s), 0, 1<<31))

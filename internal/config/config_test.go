@@ -107,7 +107,7 @@ func TestPipelineFileShowsDefaults(t *testing.T) {
 	}
 	want := Defaults()
 	want.Models, want.Subjects = []Model{{Path: "demo:lite0"}}, []Subject{{Path: "demo:simulated"}}
-	want.Fit.Baselines, want.Analyze.Controls = []string{}, []string{}
+	want.Fit.Baselines = []string{}
 	if d := cmp.Diff(&want, got); d != "" {
 		t.Error(d)
 	}

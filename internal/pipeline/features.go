@@ -31,19 +31,19 @@ func (r *run) featuresDir(n *network, b *brain) string {
 // features makes sure that a network's tokens for a subject's pictures are stored.
 func (r *run) features(n *network, b *brain) error {
 	key := r.featuresKey(n, b)
-	err := r.task("features", n.Name+" over "+b.Images.Name, key, r.featuresDir(n, b), func(dir string) error {
+	err := r.task("features", n.Name+" over "+b.Images.Name, key, r.featuresDir(n, b), filled(func(dir string) error {
 		if err := r.probe(n); err != nil {
 			return err
 		}
 		r.Log.Info("extracting", "network", n.Name, "layers", len(n.file.Layers), "pictures", b.Images.Len())
 		_, err := extract.Run(r.ctx, r.runtime, n.file, b.Images, dir, extract.RunOptions{
 			Key: key, Name: n.Name, Protocol: r.extractProtocol(), Batch: r.Config.Extract.Batch,
-			Threads: r.Config.Threads, Device: r.device, Compression: r.Config.Extract.Compression,
+			Threads: r.Config.Threads, Compression: r.Config.Extract.Compression,
 			KeepGoing: r.KeepGoing, Version: r.Version, Log: r.Log,
 			Progress: r.progress("extract %s", n.Name),
 		})
 		return err
-	})
+	}))
 	if err != nil {
 		return err
 	}

@@ -56,14 +56,13 @@ func (r *run) maps(n *network, b *brain) error {
 func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 	c := r.Config.Fit
 	features := r.featuresKey(n, b)
-	shuffled := method == ridgeLayers && slices.Contains(r.Config.Analyze.Controls, "shuffled")
-	key := store.Key("mapping", mappingVersion, method, features, b.dataKey, c.Protocol, seed, c.Split, c.Images, shuffled)
+	key := store.Key("mapping", mappingVersion, method, features, b.dataKey, c.Protocol, seed, c.Split, c.Images)
 	word := c.Protocol
 	if method == ridgeLayers {
 		word = ridgeLayers
 	}
 	rel := filepath.Join("mappings", store.SafeName(n.Name), store.SafeName(b.Name), fmt.Sprintf("%s-seed%d-%s", word, seed, key))
-	err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(dir string) error {
+	err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(final string) error {
 		rt, err := r.start()
 		if err != nil {
 			return err
@@ -79,19 +78,17 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 		}
 		r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
 			"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
-		var m *store.Mapping
+		fitter := fit.Run
 		if method == ridgeLayers {
-			m, err = fit.Ridge(r.ctx, rt, in, fit.RidgeOptions{Seed: seed, Threads: r.Config.Threads, Shuffled: shuffled,
-				Log: r.Log, Progress: r.progress("ridge %s", n.Name)})
-		} else {
-			m, err = fit.Run(r.ctx, rt, in, fit.Options{Protocol: c.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
-				Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
+			fitter = fit.Ridge
 		}
+		m, err := fitter(r.ctx, rt, in, fit.Options{Protocol: c.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
+			Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
 		if err != nil {
 			return err
 		}
 		r.describe(m, n, b, key)
-		return m.Write(dir)
+		return m.Write(final)
 	})
 	if err != nil {
 		return err

@@ -123,10 +123,14 @@ func (r *run) openNetwork(m config.Model) (*network, error) {
 }
 
 func (r *run) networkOptions(n *network, noRun bool) extract.NetworkOptions {
-	return extract.NetworkOptions{
+	o := extract.NetworkOptions{
 		Bytes: n.bytes, Layers: r.Config.Extract.Layers, Card: n.Card,
-		Threads: r.Config.Threads, Device: r.device, NoRun: noRun, Log: r.Log,
+		Threads: r.Config.Threads, Device: r.device, NoRun: noRun,
 	}
+	if !noRun {
+		o.Log = r.Log // what a first look can't tell is no news
+	}
+	return o
 }
 
 // probe runs an opened network to learn its layers' shapes and tokens; once a run.

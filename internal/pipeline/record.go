@@ -23,9 +23,9 @@ type Task struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// task makes the folder at rel (below out) unless it is there: fill writes into a folder beside it, which
-// gets its final name when fill has succeeded. An interrupted fill finds what it had finished.
-func (r *run) task(kind, name, key, rel string, fill func(dir string) error) error {
+// task makes the folder at rel (below out) unless it is there. Whatever build does, the folder appears
+// under its final name whole or not at all.
+func (r *run) task(kind, name, key, rel string, build func(final string) error) error {
 	t := Task{Kind: kind, Name: name, Key: key, Folder: filepath.ToSlash(rel), State: "kept"}
 	final := filepath.Join(r.out, rel)
 	if durable.Exists(final) {
@@ -34,7 +34,7 @@ func (r *run) task(kind, name, key, rel string, fill func(dir string) error) err
 		return nil
 	}
 	start := time.Now()
-	err := r.fill(final, fill)
+	err := build(final)
 	t.State, t.Seconds = "done", time.Since(start).Seconds()
 	if err != nil {
 		t.State, t.Error = "failed", err.Error()
@@ -44,7 +44,13 @@ func (r *run) task(kind, name, key, rel string, fill func(dir string) error) err
 	return err
 }
 
-func (r *run) fill(final string, fill func(dir string) error) error {
+// filled makes a build of what fill writes into a folder beside the final one; an interrupted fill finds
+// there what it had finished.
+func filled(fill func(dir string) error) func(final string) error {
+	return func(final string) error { return inPartial(final, fill) }
+}
+
+func inPartial(final string, fill func(dir string) error) error {
 	dir, err := durable.OpenDir(final)
 	if err != nil {
 		return err

@@ -67,7 +67,7 @@ func (r *run) responses(b *brain) error {
 		return nil
 	}
 	rel := b.responsesDir()
-	if err := r.task("responses", b.Name, b.dataKey, rel, func(dir string) error { return r.simulate(b, dir) }); err != nil {
+	if err := r.task("responses", b.Name, b.dataKey, rel, filled(func(dir string) error { return r.simulate(b, dir) })); err != nil {
 		return err
 	}
 	return b.load(filepath.Join(r.out, rel))
