@@ -291,7 +291,7 @@ func TestNearEqualsFloyd(t *testing.T) {
 	}
 }
 
-// Along edges no path is shorter than the great circle but for chords; the bounds above are those that the
+// Along edges no path is shorter than the great circle but for chords; the bounds are those that the
 // package comment states, measured on four times as many vertices.
 func TestNearOnTheSphere(t *testing.T) {
 	sphere := fsaverage5(t).Hemis[0].Sphere

@@ -1,6 +1,7 @@
 """Makes the tiny files of testdata/brain and golden.json: what nibabel and numpy read in them.
 
-usage: python brain.py      (from this folder; needs numpy and nibabel)
+usage: python brain.py      (needs numpy and nibabel; the recorded subjects' numbers are made anew where their
+folder, $CORTEXMAP_SHARED or ../shared/data beside the repository, is there, and kept where it isn't)
 
 The files are those of an octahedron of 6 vertices, 50 mm across each half axis, with 8 outward triangles
 and the values 0.5 -1.25 0 3 NaN 0.001. golden.json also holds nibabel's numbers for the real files of
@@ -117,6 +118,29 @@ for p in sorted((DEMO / "rois").glob("*.annot")):
     golden["demo"][p.name] = {"names": [x.decode() for x in names], "counts": [int((label == i).sum()) for i in range(len(names))],
                               "none": int((label < 0).sum()), "vertices": len(label),
                               "weighted": int((label.astype("i8") * (np.arange(len(label)) % 97 + 1)).sum())}
+
+# ---- the recorded subjects, which stay outside the repository: numbers only
+SHARED = pathlib.Path(os.environ.get("CORTEXMAP_SHARED", HERE.parents[2] / "shared" / "data"))
+golden["neural"] = {}
+for n in ("v4_201025", "v4_210325"):
+    if not (SHARED / "neural" / n).is_dir():
+        golden["neural"] = json.loads((OUT / "golden.json").read_text())["neural"]
+        break
+    a = np.load(SHARED / "neural" / n / "responses.npy").astype("f8").T
+    g = golden["neural"][n] = {"images": a.shape[0], "units": a.shape[1], "sum": a.sum(),
+                               "weighted": (a.ravel() * (np.arange(a.size) % 97 + 1)).sum(), "first": a[0, :3].tolist(), "last": a[-1, -3:].tolist()}
+    if n == "v4_210325":
+        c = np.load(SHARED / "neural" / n / "counts_u8.npy").astype("f8")
+        c[c == 255] = np.nan
+        k = (~np.isnan(c)).sum(2)                       # trials of each unit and image
+        g["trials"] = k[0].tolist()
+        N, I = k.sum(1), k.shape[1]
+        mean = np.nanmean(c, 2)
+        within = np.nansum((c - mean[..., None]) ** 2, (1, 2)) / (N - I)
+        between = (k * (mean - (k * mean).sum(1, keepdims=True) / N[:, None]) ** 2).sum(1) / (I - 1)
+        n0 = (N - (k ** 2).sum(1) / N) / (I - 1)
+        signal = np.maximum(0, (between - within) / n0)  # one-way random effects, unequal repeats
+        g["ceiling"] = (signal / (signal + within * (1 / k[0]).mean())).tolist()
 with open(OUT / "golden.json", "w") as f:
     json.dump(golden, f, indent=1, sort_keys=True)
     f.write("\n")

@@ -58,6 +58,12 @@ func Open(path string) (*Array, error) {
 	if err != nil {
 		return nil, err
 	}
+	return OpenFile(f, path)
+}
+
+// OpenFile is Open for a file that is open already, which now belongs to the array: Close closes it, and so
+// does a failure. path is what faults call it.
+func OpenFile(f *os.File, path string) (*Array, error) {
 	info, err := f.Stat()
 	if err != nil {
 		f.Close()

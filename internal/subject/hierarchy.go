@@ -1,0 +1,50 @@
+package subject
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// hierarchy turns the names of subject.yaml into those of s.ROIs: V1 finds FAMILY/V1 where one family has it.
+func (b *builder) hierarchy() error {
+	families := map[string][]string{}
+	for _, rois := range b.s.ROIs {
+		for _, roi := range rois {
+			base := roi[strings.LastIndexByte(roi, '/')+1:]
+			if !slices.Contains(families[base], roi) {
+				families[base] = append(families[base], roi)
+			}
+			if base != roi && families[roi] == nil {
+				families[roi] = []string{roi}
+			}
+		}
+	}
+	var missing []string
+	for i, level := range b.d.Hierarchy {
+		out := Level{Name: level.Name}
+		for _, name := range level.ROIs {
+			found := families[name]
+			if slices.Contains(found, name) {
+				found = []string{name}
+			}
+			switch len(found) {
+			case 0:
+				missing = append(missing, name)
+				out.ROIs = append(out.ROIs, name)
+			case 1:
+				out.ROIs = append(out.ROIs, found[0])
+			default:
+				slices.Sort(found)
+				return b.doc.Fault("hierarchy."+strconv.Itoa(i), "%s is in several families: %s", name, strings.Join(found, ", ")).
+					Remedy("write FAMILY/NAME")
+			}
+		}
+		b.s.Hierarchy = append(b.s.Hierarchy, out)
+	}
+	if len(missing) > 0 {
+		b.s.warn("hierarchy-missing", fmt.Sprintf("%s: no unit lies in %s, which the hierarchy names; a level without units is left out and keeps its place", b.s.Name, strings.Join(missing, ", ")))
+	}
+	return nil
+}

@@ -1,0 +1,187 @@
+package subject
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"path/filepath"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/stimuli"
+	"cortexmap/internal/strictyaml"
+)
+
+// Options of Open.
+type Options struct {
+	Demo    fs.FS // the demo folder, for subjects on fsaverage5; nil: they are refused
+	Workers int   // goroutines that digest pictures; 0: GOMAXPROCS
+}
+
+// Open reads a plain subject folder (contract.md section 7; the package comment says how). The subject
+// keeps files open: Close it.
+func Open(ctx context.Context, path string, o Options) (*Subject, error) {
+	f, err := openFolder(path)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{folder: f, options: o, s: &Subject{Kind: "plain", close: []func() error{f.root.Close}}}
+	if err := b.build(ctx); err != nil {
+		b.s.Close()
+		return nil, err
+	}
+	return b.s, nil
+}
+
+// builder fills a subject from its folder, one step after the other.
+type builder struct {
+	*folder
+	options Options
+	doc     *strictyaml.Doc
+	d       *description
+	s       *Subject
+	set     *stimuli.Set // a stimulus a row of the list, repeats included
+	place   []int        // of each row in s.Images
+}
+
+func (b *builder) build(ctx context.Context) error {
+	if err := b.describe(); err != nil {
+		return err
+	}
+	if err := b.images(ctx); err != nil {
+		return err
+	}
+	table, err := b.openResponses()
+	if err != nil {
+		return err
+	}
+	b.s.Units = table.units
+	if err := b.positions(); err != nil {
+		table.close()
+		return err
+	}
+	if err := b.responses(ctx, table); err != nil {
+		return err
+	}
+	if err := b.ceiling(ctx); err != nil {
+		return err
+	}
+	if err := b.rois(); err != nil {
+		return err
+	}
+	if err := b.hierarchy(); err != nil {
+		return err
+	}
+	if err := b.survey(); err != nil {
+		return err
+	}
+	b.s.Digest = b.s.digest()
+	return ctx.Err()
+}
+
+func (b *builder) describe() error {
+	data, err := read(b.folder, descriptionName, func(r io.Reader) ([]byte, error) {
+		return io.ReadAll(io.LimitReader(r, 1<<21)) // twice what strictyaml takes, so that it says what is too much
+	})
+	if err != nil {
+		return err
+	}
+	if b.d, b.doc, err = describe(b.folder.place(descriptionName), data); err != nil {
+		return err
+	}
+	s, d := b.s, b.d
+	s.Name, s.Simulated, s.Licence, s.Attribution, s.StimulusDegrees = d.Name, d.Simulated, d.Licence, d.Attribution, d.StimulusDegrees
+	return nil
+}
+
+// images opens the pictures and finds the rows that show one again.
+func (b *builder) images(ctx context.Context) error {
+	d := b.d.Images
+	var rows []stimuli.Row
+	var err error
+	if d.List != "" {
+		rows, err = read(b.folder, d.List, func(r io.Reader) ([]stimuli.Row, error) { return stimuli.ReadList(b.folder.place(d.List), r) })
+		if err != nil {
+			return err
+		}
+	}
+	if b.set, err = b.openImages(ctx, rows); err != nil {
+		return err
+	}
+	b.s.close = append(b.s.close, b.set.Close)
+	b.s.Images, b.place = b.set.Distinct()
+	b.s.columns(b.set, b.place)
+	return b.splits()
+}
+
+func (b *builder) openImages(ctx context.Context, rows []stimuli.Row) (*stimuli.Set, error) {
+	d, o := b.d.Images, stimuli.Options{Name: b.d.Name, Workers: b.options.Workers}
+	if d.Zip != "" {
+		file, err := b.open(d.Zip) // refuses what lies outside
+		if err != nil {
+			return nil, err
+		}
+		file.Close()
+		return stimuli.Zip(ctx, b.folder.place(d.Zip), rows, o)
+	}
+	dir := filepath.ToSlash(filepath.Clean(d.Folder))
+	if !fs.ValidPath(dir) {
+		return nil, b.doc.Fault("images.folder", "the path %q leaves the subject's folder", d.Folder)
+	}
+	o.Where = b.folder.place(dir)
+	if info, err := b.root.Stat(dir); err != nil || !info.IsDir() {
+		return nil, b.doc.Fault("images.folder", "%s is no folder inside the subject's", o.Where)
+	}
+	if rows == nil {
+		return stimuli.Folder(ctx, b.root.FS(), dir, o)
+	}
+	return stimuli.List(ctx, b.root.FS(), dir, rows, o)
+}
+
+// columns takes photographs, groups and rows from the list: set has a stimulus a row, place is each one's
+// place among the distinct images.
+func (s *Subject) columns(set *stimuli.Set, place []int) {
+	s.Groups = map[string][]string{}
+	s.rows = make([]row, set.Len())
+	for i := range set.Stimuli {
+		st := &set.Stimuli[i]
+		s.rows[i] = row{image: place[i], file: st.Name, photo: st.Photo, columns: st.Columns}
+	}
+	for n := range s.Images.Stimuli {
+		st := &s.Images.Stimuli[n]
+		s.Photo = append(s.Photo, st.Photo)
+		for column, value := range st.Columns {
+			if column == splitColumn {
+				continue
+			}
+			if s.Groups[column] == nil {
+				s.Groups[column] = make([]string, s.Images.Len())
+			}
+			s.Groups[column][n] = value
+		}
+	}
+}
+
+// splitColumn of the list says where a picture belongs.
+const splitColumn = "split"
+
+// splits reads the list's column split; rows of one picture must agree.
+func (b *builder) splits() error {
+	s := b.s
+	s.Split = make([]string, s.Images.Len())
+	given := make([]int, s.Images.Len()) // the row that said so, from 1
+	for i, r := range s.rows {
+		switch value := r.columns[splitColumn]; value {
+		case "":
+		case "train", "val", "test":
+			if first := given[r.image]; first != 0 && s.Split[r.image] != value {
+				return fault.Inputf("%s is in %s by row %d and in %s by row %d: one picture can't be on two sides", r.file, s.Split[r.image], first, value, i+1).
+					In("%s", b.folder.place(b.d.Images.List))
+			}
+			s.Split[r.image], given[r.image] = value, i+1
+		default:
+			return fault.Inputf("split is %q for %s in row %d, train, val, test or nothing is needed", value, r.file, i+1).
+				In("%s", b.folder.place(b.d.Images.List))
+		}
+	}
+	return nil
+}
