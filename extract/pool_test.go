@@ -1,7 +1,6 @@
 package extract
 
 import (
-	"fmt"
 	"math"
 	"testing"
 )
@@ -68,7 +67,7 @@ func TestRowsSumToOne(t *testing.T) {
 					sum += v
 				}
 				if math.Abs(sum-1) > 1e-14 {
-					t.Error(fmt.Sprintf("%s %d: row %d sums to %v", protocol, n, i, sum))
+					t.Errorf("%s %d: row %d sums to %v", protocol, n, i, sum)
 				}
 			}
 		}
