@@ -15,37 +15,37 @@ import (
 
 // Config is one run: networks × subjects × seeds.
 type Config struct {
-	Out      string    `yaml:"out"`      // everything produced goes below this folder
-	Device   string    `yaml:"device"`   // cpu | cuda | auto
-	Threads  int       `yaml:"threads"`  // 0: the cores this process may use
-	OrtLib   string    `yaml:"ort_lib"`  // path of ONNX Runtime's library; "": found or fetched
-	Models   []Model   `yaml:"models"`   // networks to map
-	Subjects []Subject `yaml:"subjects"` // brains to map them onto
-	Extract  Extract   `yaml:"extract"`
-	Fit      Fit       `yaml:"fit"`
-	Analyze  Analyze   `yaml:"analyze"`
+	Out      string    `yaml:"out" json:"out"`           // everything produced goes below this folder
+	Device   string    `yaml:"device" json:"device"`     // cpu | cuda | auto
+	Threads  int       `yaml:"threads" json:"threads"`   // 0: the cores this process may use
+	OrtLib   string    `yaml:"ort_lib" json:"ort_lib"`   // path of ONNX Runtime's library; "": found or fetched
+	Models   []Model   `yaml:"models" json:"models"`     // networks to map
+	Subjects []Subject `yaml:"subjects" json:"subjects"` // brains to map them onto
+	Extract  Extract   `yaml:"extract" json:"extract"`
+	Fit      Fit       `yaml:"fit" json:"fit"`
+	Analyze  Analyze   `yaml:"analyze" json:"analyze"`
 }
 
 // Model is a network: in YAML a path, a glob, demo:NAME, or a mapping with these keys.
 type Model struct {
-	Path   string `yaml:"path"`
-	Name   string `yaml:"name"`   // default: the file's name without .onnx
-	Card   string `yaml:"card"`   // preprocessing; default: found beside the file, in its metadata, or a preset
-	Family string `yaml:"family"` // groups networks in tables
+	Path   string `yaml:"path" json:"path"`
+	Name   string `yaml:"name" json:"name"`     // default: the file's name without .onnx
+	Card   string `yaml:"card" json:"card"`     // preprocessing; default: found beside the file, in its metadata, or a preset
+	Family string `yaml:"family" json:"family"` // groups networks in tables
 }
 
 // Subject is a brain: in YAML a path, demo:simulated, or a mapping with these keys.
 type Subject struct {
-	Path string `yaml:"path"`
+	Path string `yaml:"path" json:"path"`
 }
 
 // Extract says how tokens are read.
 type Extract struct {
-	Layers      Layers `yaml:"layers"`      // auto | blocks | stages | every:2 | list of names and globs
-	Grid        int    `yaml:"grid"`        // cells a side of the fit grid
-	Protocol    string `yaml:"protocol"`    // "": what fit.protocol says | sound | paper
-	Batch       int    `yaml:"batch"`       // images a Run; 0: chosen
-	Compression string `yaml:"compression"` // none | snappy | zstd
+	Layers      Layers `yaml:"layers" json:"layers"`           // auto | blocks | stages | every:2 | list of names and globs
+	Grid        int    `yaml:"grid" json:"grid"`               // cells a side of the fit grid
+	Protocol    string `yaml:"protocol" json:"protocol"`       // "": what fit.protocol says | sound | paper
+	Batch       int    `yaml:"batch" json:"batch"`             // images a Run; 0: chosen
+	Compression string `yaml:"compression" json:"compression"` // none | snappy | zstd
 }
 
 // Layers is a selection of layers: one word in YAML, or a list.
@@ -53,25 +53,25 @@ type Layers []string
 
 // Fit says how brains are predicted.
 type Fit struct {
-	Protocol  string   `yaml:"protocol"` // sound | paper
-	Seeds     []int    `yaml:"seeds"`
-	Split     Split    `yaml:"split"`
-	Images    int      `yaml:"images"`    // training images; 0: all
-	Baselines []string `yaml:"baselines"` // ridge_layers
+	Protocol  string   `yaml:"protocol" json:"protocol"` // sound | paper
+	Seeds     []int    `yaml:"seeds" json:"seeds"`
+	Split     Split    `yaml:"split" json:"split"`
+	Images    int      `yaml:"images" json:"images"`       // training images; 0: all
+	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers
 }
 
 // Split parts the images of a subject; all windows and repeats of one photograph stay on one side.
 type Split struct {
-	By   string  `yaml:"by"` // image | photo | given | a column of images.csv
-	Val  float64 `yaml:"val"`
-	Test float64 `yaml:"test"`
-	Seed uint64  `yaml:"seed"`
+	By   string  `yaml:"by" json:"by"` // image | photo | given | a column of images.csv
+	Val  float64 `yaml:"val" json:"val"`
+	Test float64 `yaml:"test" json:"test"`
+	Seed uint64  `yaml:"seed" json:"seed"`
 }
 
 // Analyze says what is computed from the mappings.
 type Analyze struct {
-	Hierarchy Hierarchy `yaml:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
-	Interval  string    `yaml:"interval"`  // auto | spatial | subjects
+	Hierarchy Hierarchy `yaml:"hierarchy" json:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
+	Interval  string    `yaml:"interval" json:"interval"`   // auto | spatial | subjects
 }
 
 // Hierarchy is a named or a written list of levels.

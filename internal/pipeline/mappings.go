@@ -72,10 +72,11 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 			return err
 		}
 		defer f.Close()
-		in := fit.Input{Features: f, Subject: b.Subject}
+		in := fit.Input{Features: f}
 		if in.Train, in.Val, in.Test, err = r.split(b); err != nil {
 			return err
 		}
+		in.Subject = b.scoredOn(in.Test)
 		r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
 			"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
 		fitter := fit.Run
@@ -102,6 +103,17 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 	}
 	r.mappings = append(r.mappings, &mapped{Mapping: m, Network: n, Brain: b, Folder: rel})
 	return nil
+}
+
+// scoredOn is the subject with the noise ceiling of the pictures that scores come from. (The simulated
+// one's is planted, the same for every picture.)
+func (b *brain) scoredOn(test []int) *subject.Subject {
+	if b.sim != nil {
+		return b.Subject
+	}
+	s := *b.Subject
+	s.Ceiling = s.CeilingOf(test)
+	return &s
 }
 
 // describe adds what only the pipeline knows to a mapping's fit.json.

@@ -179,7 +179,7 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 	if within(r.out, s.Path) {
 		return nil, fault.Inputf("out: %s lies inside the subject's folder %s", r.out, s.Path).Remedy("choose another --out")
 	}
-	sub, err := subject.Open(r.ctx, s.Path, subject.Options{})
+	sub, err := subject.Open(r.ctx, s.Path, subject.Options{Demo: r.Demo})
 	if err != nil {
 		return nil, err
 	}
@@ -187,7 +187,7 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 		r.warn(store.Warning(w))
 	}
 	images := sub.Images.Digest()
-	return &brain{Subject: sub, imagesKey: hex.EncodeToString(images[:]), dataKey: hex.EncodeToString(sub.Digest[:])}, nil
+	return &brain{Subject: sub, geometry: sub.Geometry, imagesKey: hex.EncodeToString(images[:]), dataKey: hex.EncodeToString(sub.Digest[:])}, nil
 }
 
 // within says whether path is dir or lies below it.

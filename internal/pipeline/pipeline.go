@@ -21,7 +21,6 @@ import (
 	"time"
 
 	"cortexmap/internal/config"
-	"cortexmap/internal/cortex"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
@@ -81,7 +80,6 @@ type run struct {
 	out      string
 	networks []*network
 	brains   []*brain
-	geometry *cortex.Geometry // of the subjects that lie on one; nil if none does
 
 	runtime *ort.Runtime
 	device  string

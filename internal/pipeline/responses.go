@@ -52,7 +52,6 @@ func (r *run) openSimulated() (*brain, error) {
 	b := &brain{Subject: sub, geometry: geometry, imagesKey: hex.EncodeToString(images[:])}
 	b.sim = &simulation{options: synth.Options{Seed: demoSeed, Generator: demoGenerator}}
 	b.dataKey = store.Key("responses", responsesVersion, store.Key(model), hex.EncodeToString(sub.Digest[:]), b.sim.options)
-	r.geometry = geometry
 	return b, nil
 }
 
