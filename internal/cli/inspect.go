@@ -74,8 +74,16 @@ func (e *env) printNetwork(r extract.Report) {
 	}
 	table(w, rows)
 	fmt.Fprintln(w, "\npreprocessing:")
+	from, _ := r.Preprocessing["from"].(map[string]string)
 	for _, k := range slices.Sorted(maps.Keys(r.Preprocessing)) {
-		fmt.Fprintf(w, "  %s: %v\n", k, r.Preprocessing[k])
+		if k == "from" {
+			continue
+		}
+		fmt.Fprintf(w, "  %s: %v", k, r.Preprocessing[k])
+		if from[k] != "" {
+			fmt.Fprintf(w, " (%s)", from[k])
+		}
+		fmt.Fprintln(w)
 	}
 	c := r.Estimate
 	fmt.Fprintf(w, "\n%d pictures: %.2f GB of tokens", c.Images, float64(c.Bytes)/1e9)
