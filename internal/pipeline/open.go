@@ -123,14 +123,10 @@ func (r *run) openNetwork(m config.Model) (*network, error) {
 }
 
 func (r *run) networkOptions(n *network, noRun bool) extract.NetworkOptions {
-	o := extract.NetworkOptions{
+	return extract.NetworkOptions{
 		Bytes: n.bytes, Layers: r.Config.Extract.Layers, Card: n.Card,
 		Threads: r.Config.Threads, Device: r.device, NoRun: noRun,
 	}
-	if !noRun {
-		o.Log = r.Log // what a first look can't tell is no news
-	}
-	return o
 }
 
 // probe runs an opened network to learn its layers' shapes and tokens; once a run.
@@ -147,6 +143,9 @@ func (r *run) probe(n *network) error {
 		return err
 	}
 	n.file, n.opened = file, true
+	for _, w := range file.Warnings {
+		r.warn(w)
+	}
 	return nil
 }
 
