@@ -125,6 +125,17 @@ func (l layout) mostChanged(a, b []float32, n int) int {
 	return best
 }
 
+// closeness of two cells of the grid: 2 for the same, 1 for neighbours, 0 for others.
+func (l layout) closeness(a, b int) int {
+	switch dy, dx := a/l.w-b/l.w, a%l.w-b%l.w; {
+	case dy == 0 && dx == 0:
+		return 2
+	case max(dy, -dy) <= 1 && max(dx, -dx) <= 1:
+		return 1
+	}
+	return 0
+}
+
 // patch is a square of a picture, by its corner and side in pixels.
 type patch struct{ y, x, side int }
 
