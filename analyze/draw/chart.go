@@ -158,7 +158,7 @@ func (p *plotArea) axes(s *sheet) {
 		x := p.x(t.At)
 		s.line([][2]float64{{x, p.y1}, {x, p.y1 + 5}}, 0.8, faint)
 		half := s.typ.width(t.Name, textSize, false) / 2
-		put := math.Min(x, p.x1+margin-2-half) // the last name must not run off the sheet
+		put := clamp(x, half+2, p.x1+margin-2-half) // the first and the last name must not run off the sheet
 		if put-half < room+6 {
 			continue
 		}

@@ -10,6 +10,7 @@ Copyright (c) 2002 Cynthia Brewer, Mark Harrower, and The Pennsylvania State Uni
 import sys
 
 import matplotlib
+import numpy as np
 from matplotlib import colormaps
 
 NAMES = ["viridis", "cividis", "inferno", "coolwarm", "PuOr", "Reds", "RdBu_r"]
@@ -20,6 +21,6 @@ with open(sys.argv[1], "w") as f:
     f.write("# Copyright (c) 2002 Cynthia Brewer, Mark Harrower, and The Pennsylvania State University (Apache-style licence).\n")
     for name in NAMES:
         f.write("map %s\n" % name)
-        rows = colormaps[name](range(256), bytes=True)[:, :3]
+        rows = np.round(255 * colormaps[name](range(256))[:, :3]).astype(int)  # bytes=True would cut, not round
         for i in range(0, 256, 16):
             f.write(" ".join("%02x%02x%02x" % tuple(r) for r in rows[i : i + 16]) + "\n")

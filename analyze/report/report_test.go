@@ -1,0 +1,263 @@
+package report
+
+import (
+	"encoding/csv"
+	"errors"
+	"math"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"cortexmap/analyze"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/stats"
+	"cortexmap/internal/store"
+)
+
+// ridgeRun is a mapping of units without places, layer by layer, of recorded responses.
+func ridgeRun(t *testing.T) Run {
+	t.Helper()
+	m := &store.Mapping{Info: sampleInfo()}
+	m.Info.Subject, m.Info.SubjectKind, m.Info.Simulated, m.Info.Generator = "monkey-pe", "plain", false, ""
+	m.Info.Method, m.Info.Surface, m.Info.Curve, m.Info.Warnings = "ridge", "", nil, nil
+	m.Info.Licence, m.Info.Attribution = "GPL-3.0", "Cowley et al."
+	for u := range 89 {
+		v := store.NewVertex("", int32(u))
+		v.ROIs, v.Fitted, v.R2, v.R = []string{"V4"}, true, 0.3, 0.55
+		m.Vertices = append(m.Vertices, v)
+	}
+	for l := range 16 {
+		r := 0.6 - 0.004*math.Pow(float64(l-7), 2)
+		m.Info.LayerScores = append(m.Info.LayerScores, store.LayerScore{Layer: l, Scores: store.Scores{"r_median": r, "r_shuffled": 0.01}})
+	}
+	in := analyze.Input{Mapping: m, R2Top: math.NaN()}
+	res, err := analyze.Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return Run{Mapping: m, Results: res}
+}
+
+// write writes a report and returns its page.
+func write(t *testing.T, dir string, in Input) string {
+	t.Helper()
+	out, err := Write(t.Context(), dir, in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(out.HTML)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if out.Bytes != len(data) || len(data) > 15<<20 {
+		t.Errorf("the page has %d bytes, Output says %d; 15 MB are allowed", len(data), out.Bytes)
+	}
+	for name, path := range out.Tables {
+		if _, err := os.Stat(path); err != nil {
+			t.Errorf("table %s: %v", name, err)
+		}
+	}
+	return string(data)
+}
+
+var (
+	outlineTags = regexp.MustCompile(`(?s)<(h1|h2|h3|caption|figcaption|dt|th scope="col")[^>]*>(.*?)</(?:h1|h2|h3|caption|figcaption|dt|th)>`)
+	tags        = regexp.MustCompile(`<[^>]*>`)
+	pictures    = regexp.MustCompile(`data:image/png;base64,(?:[A-Za-z0-9+/=]|&#43;)*`)
+)
+
+// outline is the page's skeleton: headings, captions, names of facts and columns, a line each.
+func outline(html string) string {
+	html = html[strings.Index(html, "<body>"):]
+	var b strings.Builder
+	for _, m := range outlineTags.FindAllStringSubmatch(html, -1) {
+		text := strings.TrimSpace(tags.ReplaceAllString(m[2], ""))
+		b.WriteString(strings.Fields(m[1])[0] + ": " + text + "\n")
+	}
+	return b.String()
+}
+
+// TestReport writes the report of a simulated mapping once and looks at it from all sides.
+func TestReport(t *testing.T) {
+	dir := t.TempDir()
+	html := write(t, dir, sampleInput(t, sampleRun(t, 3)))
+	t.Run("structure", func(t *testing.T) { structure(t, "simulated.txt", html) })
+	t.Run("content", func(t *testing.T) { content(t, html) })
+	t.Run("tables", func(t *testing.T) { checkCSVs(t, dir) })
+	t.Run("chromium", func(t *testing.T) { inChromium(t, dir) })
+}
+
+// TestSeveral: two mappings have an overview and a part each. The first is shown without its plates.
+func TestSeveral(t *testing.T) {
+	simulated := sampleRun(t, 5)
+	simulated.Results.Maps = nil
+	structure(t, "both.txt", write(t, t.TempDir(), sampleInput(t, simulated, ridgeRun(t))))
+}
+
+// structure compares a page's skeleton with the committed one; UPDATE_GOLDEN=1 writes it anew.
+func structure(t *testing.T, name, html string) {
+	t.Helper()
+	got, path := outline(html), filepath.Join("testdata", name)
+	if os.Getenv("UPDATE_GOLDEN") != "" {
+		if err := os.WriteFile(path, []byte(got), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got != string(want) {
+		t.Errorf("%s: the page's structure is now\n%s\nwant\n%s", name, got, want)
+	}
+	offline(t, name, html)
+}
+
+var references = regexp.MustCompile(`(?i)\b(src|href|action|srcset|poster|data)\s*=\s*"([^"]*)"|url\(([^)]*)\)|@import`)
+
+// offline fails on anything that a browser would load, and on scripts.
+func offline(t *testing.T, name, html string) {
+	t.Helper()
+	for _, m := range references.FindAllStringSubmatch(html, -1) {
+		if v := m[2]; !strings.HasPrefix(v, "#") && !strings.HasPrefix(v, "data:") {
+			t.Errorf("%s refers to %.80q", name, m[0])
+		}
+	}
+	if strings.Contains(strings.ToLower(html), "<script") {
+		t.Errorf("%s has a script", name)
+	}
+	if !strings.Contains(html, `content="default-src 'none';`) {
+		t.Errorf("%s has no content security policy", name)
+	}
+}
+
+// content: what must stand on the page does, escaped, simulated marked, numbers with their meaning.
+func content(t *testing.T, html string) {
+	t.Helper()
+	for _, want := range []string{
+		"simulated responses</span></h1>", "describes a planted cortex, not a brain", "Something &lt;script&gt;alert(1)&lt;/script&gt; to know.",
+		"&lt;b&gt;EfficientNet&lt;/b&gt; &amp; co", "Cloudinary (CID22 reference set); photographer not named in the set: 216, CC-BY-SA-4.0", "kodak_04.jpg",
+		"cortexmap run pipeline.yaml --set", "arXiv 2312.01280", "FreeSurfer Software License", "12 s</td>", "Second paragraph.", strings.Repeat("cd", 32),
+	} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(pictures.ReplaceAllString(html, ""), "NaN") {
+		t.Error("the page shows a NaN")
+	}
+	if n := strings.Count(html, "<img "); n != strings.Count(html, `<img src="data:image/png;base64,`) || n != 5 {
+		t.Errorf("%d pictures, want 5 as data", n)
+	}
+	for _, alt := range regexp.MustCompile(`<img [^>]*alt="([^"]*)"`).FindAllStringSubmatch(html, -1) {
+		if len(alt[1]) < 60 {
+			t.Errorf("a plate's alternative text is %q", alt[1])
+		}
+	}
+}
+
+// checkCSVs reads every CSV and finds each to be rectangular, without NaN, and marked as simulated.
+func checkCSVs(t *testing.T, dir string) {
+	t.Helper()
+	paths, err := filepath.Glob(filepath.Join(dir, "tables", "*.csv"))
+	if err != nil || len(paths) != 4 {
+		t.Fatalf("tables %v, %v; want 4", paths, err)
+	}
+	for _, p := range paths {
+		f, err := os.Open(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(f).ReadAll()
+		f.Close()
+		if err != nil {
+			t.Fatalf("%s: %v", p, err)
+		}
+		for _, row := range rows[1:] {
+			if row[len(row)-1] != "true" || slices.Contains(row, "NaN") {
+				t.Errorf("%s: row %v", p, row)
+			}
+		}
+	}
+	numbers, _ := filepath.Glob(filepath.Join(dir, "plates", "*_layer.csv"))
+	plates, _ := filepath.Glob(filepath.Join(dir, "plates", "*_layer_*.png"))
+	if len(numbers) != 1 || len(plates) != 2 {
+		t.Errorf("plates %v with numbers %v", plates, numbers)
+	}
+}
+
+// TestRidgePage: recorded responses aren't called simulated, and there is no empty section.
+func TestRidgePage(t *testing.T) {
+	html := write(t, t.TempDir(), Input{Runs: []Run{ridgeRun(t)}})
+	structure(t, "macaque.txt", html)
+	if strings.Contains(html, "simulated") {
+		t.Error("recorded responses are called simulated")
+	}
+	for _, want := range []string{"best layer", "blockH", "median r over units", "GPL-3.0", "ridge regression"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+	if strings.Contains(html, "FactorTopy") {
+		t.Error("a ridge is called FactorTopy")
+	}
+}
+
+// TestNothing: without a mapping there is a fault, and no file.
+func TestNothing(t *testing.T) {
+	dir := t.TempDir()
+	_, err := Write(t.Context(), dir, Input{})
+	var f *fault.Error
+	if !errors.As(err, &f) {
+		t.Errorf("error %v", err)
+	}
+	if left, _ := os.ReadDir(dir); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+func TestShort(t *testing.T) {
+	for x, want := range map[float64]string{0.4123: "0.41", -0.05: "−0.050", 0.0996: "0.10", 12.34: "12.3", 1234567: "1,234,567", -0.0001: "0", 0: "0", 9.996: "10.0", math.Inf(1): none} {
+		if got := short(x); got != want {
+			t.Errorf("%v is written %q, want %q", x, got, want)
+		}
+	}
+	if got := interval(stats.Interval{Estimate: 0.4, Lo: -0.1, Hi: 0.9}); got != "0.40 [−0.10, 0.90]" {
+		t.Errorf("interval %q", got)
+	}
+	for s, want := range map[float64]string{3.21: "3.2 s", 61: "61 s", 125: "2 min 05 s", 8000: "2.2 h"} {
+		if got := seconds(s); got != want {
+			t.Errorf("%v s is written %q, want %q", s, got, want)
+		}
+	}
+}
+
+func TestReadCredits(t *testing.T) {
+	good := "file,author,title,source,licence,changes,sha256\na.jpg,A,T,S,CC0-1.0,none,00\nb.jpg,A,T,S,CC0-1.0,none,00\nc.jpg,B,T,S,MIT,none,00\n"
+	all, err := ReadCredits("credits.csv", []byte(good))
+	if err != nil || len(all) != 3 || all[0].Title != "T" {
+		t.Fatalf("%v, %v", all, err)
+	}
+	if g := groupCredits(all); len(g) != 2 || len(g[0].Files) != 2 {
+		t.Errorf("groups %v", g)
+	}
+	for name, bad := range map[string]string{"empty": "", "no author": "file,title\na,b\n", "short row": good + "d.jpg\n", "quote": "file\"x,\n"} {
+		if _, err := ReadCredits("credits.csv", []byte(bad)); fault.ClassOf(err) != fault.Input {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+func FuzzReadCredits(f *testing.F) {
+	f.Add([]byte("file,title,author,source,licence,changes\na,b,c,d,e,f\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		all, err := ReadCredits("x", data)
+		if err != nil && fault.ClassOf(err) != fault.Input {
+			t.Errorf("a fault of class %v: %v", fault.ClassOf(err), err)
+		}
+		groupCredits(all)
+	})
+}
