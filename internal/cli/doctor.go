@@ -30,9 +30,9 @@ func (doctorCmd) Run(e *env) error {
 		}
 	} else {
 		for _, c := range checks {
-			fmt.Fprintf(e.stdout, "%-8s %-14s %s\n", c.Level, c.ID, c.Found)
+			fmt.Fprintf(e.stdout, "%-8s %-20s %s\n", c.Level, c.ID, c.Found)
 			if c.Remedy != "" {
-				fmt.Fprintf(e.stdout, "%-8s %-14s fix: %s\n", "", "", c.Remedy)
+				fmt.Fprintf(e.stdout, "%-8s %-20s fix: %s\n", "", "", c.Remedy)
 			}
 		}
 	}

@@ -14,7 +14,7 @@ import (
 
 type inspectCmd struct {
 	Model  string `arg:"" placeholder:"MODEL.onnx" help:"The network."`
-	Images int    `default:"10000" placeholder:"N" help:"Pictures for which size, memory and time are estimated."`
+	Images int    `default:"10000" placeholder:"N" help:"Pictures for which size, memory and time are estimated (${default})."`
 	Layers string `placeholder:"SELECTION" help:"As extract.layers: auto, blocks, stages, every:2, or names and globs separated by commas."`
 	Card   string `placeholder:"FILE" help:"A card with the network's preprocessing."`
 	NoRun  bool   `help:"Only read the file: needs no ONNX Runtime, and says what it could not decide."`
@@ -25,26 +25,25 @@ func (inspectCmd) Help() string {
 }
 
 func (c *inspectCmd) Run(e *env) error {
-	o := extract.NetworkOptions{Card: c.Card, Threads: e.flags.Threads, NoRun: c.NoRun, Log: e.log}
+	o := extract.NetworkOptions{Card: c.Card, Threads: e.flags.Threads, NoRun: true}
 	if c.Layers != "" {
 		o.Layers = strings.Split(c.Layers, ",")
 	}
+	// What is wrong with the file is said before a library is looked for, or fetched.
+	net, err := extract.OpenNetwork(e.ctx, nil, c.Model, o)
+	if err != nil {
+		return err
+	}
 	var rt *ort.Runtime
 	if !c.NoRun {
-		s := ort.FromEnvironment()
-		s.Flag, s.Offline, s.Log = e.flags.OrtLib, e.flags.Offline, e.log
-		lib, err := ort.Find(e.ctx, s)
-		if err != nil {
-			return err
-		}
-		if rt, err = ort.Start(lib); err != nil {
+		if rt, err = c.start(e); err != nil {
 			return err
 		}
 		defer rt.Close()
-	}
-	net, err := extract.OpenNetwork(e.ctx, rt, c.Model, o)
-	if err != nil {
-		return err
+		o.NoRun = false
+		if net, err = extract.OpenNetwork(e.ctx, rt, c.Model, o); err != nil {
+			return err
+		}
 	}
 	report, err := net.Inspect(e.ctx, rt, c.Images)
 	if err != nil {
@@ -55,6 +54,16 @@ func (c *inspectCmd) Run(e *env) error {
 	}
 	e.printNetwork(report)
 	return nil
+}
+
+func (c *inspectCmd) start(e *env) (*ort.Runtime, error) {
+	s := ort.FromEnvironment()
+	s.Flag, s.Offline, s.Log = e.flags.OrtLib, e.flags.Offline, e.log
+	lib, err := ort.Find(e.ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	return ort.Start(lib)
 }
 
 // printNetwork shows a report to people: head, inputs, layers, preprocessing, cost, warnings.

@@ -99,7 +99,11 @@ func (h *handler) Handle(_ context.Context, r slog.Record) error {
 	}
 	b.WriteString(r.Message)
 	add := func(a slog.Attr) bool {
-		fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		if a.Value.Kind() == slog.KindFloat64 {
+			fmt.Fprintf(&b, " %s=%.4g", a.Key, a.Value.Float64())
+		} else {
+			fmt.Fprintf(&b, " %s=%v", a.Key, a.Value)
+		}
 		return true
 	}
 	for _, a := range h.attrs {

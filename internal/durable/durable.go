@@ -188,19 +188,43 @@ func Digest(path string) (sum [32]byte, err error) {
 // errors, nil and faults come back as they are.
 func Explain(err error, path string) error {
 	var known *fault.Error
-	switch {
-	case err == nil || errors.As(err, &known):
+	if err == nil || errors.As(err, &known) {
 		return err
+	}
+	f := explain(err, bare(err), path)
+	if f == nil {
+		return err
+	}
+	f.Err = err
+	return f
+}
+
+func explain(err, why error, path string) *fault.Error {
+	switch {
 	case errors.Is(err, syscall.ENOSPC), errors.Is(err, syscall.EDQUOT), errors.Is(err, syscall.EFBIG):
-		return fault.Machinef("no space left to write %s: %w", path, err).
+		return fault.Machinef("no space left to write %s: %w", path, why).
 			Remedy("free some disk space, or choose another place with --out; finished parts are kept")
 	case errors.Is(err, fs.ErrPermission), errors.Is(err, syscall.EROFS):
-		return fault.Machinef("no permission for %s: %w", path, err).
+		return fault.Machinef("no permission for %s: %w", path, why).
 			Remedy("check the folder's owner and mode, or choose another place with --out")
 	case errors.Is(err, syscall.ENOTDIR):
-		return fault.Inputf("%s: a file stands where a folder is needed: %w", path, err)
+		return fault.Inputf("%s needs a folder where a file stands", path).Remedy("check the path, or move the file away")
 	case errors.Is(err, fs.ErrNotExist):
-		return fault.Inputf("%s does not exist: %w", path, err)
+		return fault.Inputf("%s does not exist", path).Remedy("check the path")
+	}
+	return nil
+}
+
+// bare is err without the operation and the path that package os wraps around it: the message has the path
+// that the user knows, which is not that of the temporary file.
+func bare(err error) error {
+	var p *fs.PathError
+	var l *os.LinkError
+	switch {
+	case errors.As(err, &p):
+		return p.Err
+	case errors.As(err, &l):
+		return l.Err
 	}
 	return err
 }

@@ -156,3 +156,37 @@ func TestFreeAndDigest(t *testing.T) {
 		t.Errorf("Digest: %x, %v", sum, err)
 	}
 }
+
+// TestExplainTexts: a path is named once, as the user knows it; the cause stays for errors.Is.
+func TestExplainTexts(t *testing.T) {
+	dir := t.TempDir()
+	plain := filepath.Join(dir, "plain")
+	if err := WriteFile(plain, nil); err != nil {
+		t.Fatal(err)
+	}
+	_, missing := os.Open(filepath.Join(dir, "gone"))
+	below := os.MkdirAll(filepath.Join(plain, "a"), 0o777)
+	pathError := func(errno syscall.Errno) error { return &os.PathError{Op: "write", Path: "/x/.out.tmp1", Err: errno} }
+	for _, c := range []struct {
+		err   error
+		class fault.Class
+		what  string
+	}{
+		{missing, fault.Input, "out does not exist"},
+		{below, fault.Input, "out needs a folder where a file stands"},
+		{pathError(syscall.ENOSPC), fault.Machine, "no space left to write out: no space left on device"},
+		{pathError(syscall.EFBIG), fault.Machine, "no space left to write out: file too large"},
+		{pathError(syscall.EROFS), fault.Machine, "no permission for out: read-only file system"},
+		{&os.LinkError{Op: "rename", Old: "/x/a", New: "/x/b", Err: syscall.EACCES}, fault.Machine, "no permission for out: permission denied"},
+	} {
+		var f *fault.Error
+		if err := Explain(c.err, "out"); !errors.As(err, &f) || f.Class != c.class || f.What != c.what || f.Fix == "" || !errors.Is(err, c.err) {
+			t.Errorf("Explain(%v) is %#v, want %q with a remedy", c.err, err, c.what)
+		}
+	}
+	for _, err := range []error{nil, errors.New("other"), fault.Inputf("known")} {
+		if got := Explain(err, "out"); got != err {
+			t.Errorf("Explain(%v) is %v", err, got)
+		}
+	}
+}
