@@ -2,10 +2,15 @@ package neuroiotest
 
 import (
 	"encoding/json"
+	"errors"
+	"math"
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 	"testing"
+
+	"cortexmap/internal/fault"
 )
 
 // Root is the repository's folder.
@@ -39,6 +44,35 @@ func Golden(t testing.TB, key string, into any) {
 	}
 	if err := json.Unmarshal(all[key], into); err != nil {
 		t.Fatalf("golden.json, %q: %v", key, err)
+	}
+}
+
+// GoldenIn is Golden for a folder of testdata/brain with a golden.json of its own, made by
+// testdata/reference/containers.py.
+func GoldenIn(t testing.TB, folder, key string, into any) {
+	var all map[string]json.RawMessage
+	if err := json.Unmarshal(File(t, folder+"/golden.json"), &all); err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(all[key], into); err != nil {
+		t.Fatalf("%s/golden.json, %q: %v", folder, key, err)
+	}
+}
+
+// Same says whether a number that was read is the golden one, exactly: a reader only converts.
+func Same(got float64, want Number) bool {
+	if want == nil {
+		return math.IsNaN(got) || math.IsInf(got, 0)
+	}
+	return got == *want
+}
+
+// Refused fails unless err is a fault that says a given text.
+func Refused(t testing.TB, err error, says string) {
+	t.Helper()
+	var e *fault.Error
+	if !errors.As(err, &e) || !strings.Contains(err.Error(), says) {
+		t.Errorf("got %v, want a fault with %q", err, says)
 	}
 }
 
