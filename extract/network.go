@@ -291,8 +291,8 @@ func newest(version string) (opset, ir int64) {
 	return 0, 0
 }
 
-// weightsDigest is the SHA-256 of the model's bytes, with those of its external data where it has any.
-func (n *Network) weightsDigest() (string, error) {
+// Weights is the SHA-256, in hex, of the model's bytes, with those of its external data where it has any.
+func (n *Network) Weights() (string, error) {
 	if len(n.Model.External) == 0 {
 		return hex.EncodeToString(n.SHA256[:]), nil
 	}

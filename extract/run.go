@@ -41,7 +41,7 @@ type RunOptions struct {
 
 // Key is the store's key: everything that determines its numbers. See store.Key.
 func Key(net *Network, set *stimuli.Set, o RunOptions) (string, error) {
-	weights, err := net.weightsDigest()
+	weights, err := net.Weights()
 	if err != nil {
 		return "", err
 	}

@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"encoding/hex"
 	"path/filepath"
 
 	"cortexmap/extract"
@@ -19,7 +18,7 @@ func (r *run) extractProtocol() string {
 // featuresKey is the digest of everything that determines a network's tokens for an image set.
 func (r *run) featuresKey(n *network, b *brain) string {
 	e := r.Config.Extract
-	return store.Key("features", featuresVersion, hex.EncodeToString(n.file.SHA256[:]), b.imagesKey,
+	return store.Key("features", featuresVersion, n.weights, b.imagesKey,
 		[]string(e.Layers), e.Grid, r.extractProtocol(), e.Batch, e.Compression, n.file.Card)
 }
 

@@ -23,9 +23,10 @@ const demoPrefix = "demo:"
 // network is a model of the configuration.
 type network struct {
 	config.Model
-	bytes  []byte // of an embedded one; nil for a file
-	file   *extract.Network
-	opened bool // file has been probed by running it
+	bytes   []byte // of an embedded one; nil for a file
+	weights string // digest of the file and of those that hold its weights
+	file    *extract.Network
+	opened  bool // file has been probed by running it
 }
 
 // brain is a subject of the configuration.
@@ -119,7 +120,8 @@ func (r *run) openNetwork(m config.Model) (*network, error) {
 		return nil, err
 	}
 	n.file = file
-	return n, nil
+	n.weights, err = file.Weights()
+	return n, err
 }
 
 func (r *run) networkOptions(n *network, noRun bool) extract.NetworkOptions {
