@@ -1,6 +1,7 @@
 package store
 
 import (
+	"encoding/binary"
 	"errors"
 	"io"
 	"io/fs"
@@ -8,7 +9,6 @@ import (
 	"strconv"
 
 	"cortexmap/internal/durable"
-	"cortexmap/internal/fault"
 
 	"github.com/parquet-go/parquet-go"
 )
@@ -33,22 +33,11 @@ func writeRows[T any](path string, rows []T, metadata map[string]string) error {
 // of another type, a later format and a damaged file are faults naming the file.
 func readRows[T any](path string) (rows []T, lookup func(string) string, err error) {
 	defer guard(path, &err)
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil, fault.Inputf("%s is missing: %w", path, err).Remedy("run the stage that makes it again")
-	}
+	file, pf, err := openParquet(path)
 	if err != nil {
-		return nil, nil, durable.Explain(err, path)
+		return nil, nil, err
 	}
 	defer file.Close()
-	size, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, nil, durable.Explain(err, path)
-	}
-	pf, err := parquet.OpenFile(file, size, parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, nil, damaged(path, "cut short, or no Parquet file: %w", err)
-	}
 	lookup = func(name string) string { value, _ := pf.Lookup(name); return value }
 	format, _ := strconv.Atoi(lookup("cortexmap.version"))
 	if err := checkFormat(path, format); err != nil {
@@ -57,17 +46,72 @@ func readRows[T any](path string) (rows []T, lookup func(string) string, err err
 	if err := sameColumns(path, pf.Schema(), parquet.SchemaOf(*new(T))); err != nil {
 		return nil, nil, err
 	}
-	if pf.NumRows() > size*1024 { // more rows than any encoding packs into so few bytes
-		return nil, nil, damaged(path, "%d rows in %d bytes", pf.NumRows(), size)
+	rows, err = collect[T](pf)
+	if err == nil && int64(len(rows)) != pf.NumRows() {
+		err = io.ErrUnexpectedEOF
 	}
-	rows = make([]T, pf.NumRows())
-	r := parquet.NewGenericReader[T](pf)
-	defer r.Close()
-	n, err := r.Read(rows)
-	if n != len(rows) || err != nil && !errors.Is(err, io.EOF) {
-		return nil, nil, damaged(path, "%d of %d rows can be read: %w", n, len(rows), errors.Join(err, io.ErrUnexpectedEOF))
+	if err != nil {
+		return nil, nil, damaged(path, "%d of %d rows can be read: %w", len(rows), pf.NumRows(), err)
 	}
 	return rows, lookup, nil
+}
+
+// collect reads all rows, a piece at a time: the number that a damaged file claims is not to be believed.
+func collect[T any](pf *parquet.File) ([]T, error) {
+	r := parquet.NewGenericReader[T](pf)
+	defer r.Close()
+	var rows []T
+	for {
+		piece := make([]T, min(pf.NumRows()-int64(len(rows)), 1<<14)+1)
+		n, err := r.Read(piece)
+		rows = append(rows, piece[:n]...)
+		if errors.Is(err, io.EOF) || err == nil && n == 0 {
+			return rows, nil
+		}
+		if err != nil {
+			return rows, err
+		}
+	}
+}
+
+// openParquet opens a file and reads its footer. The caller closes it, unless there is an error.
+func openParquet(path string) (file *os.File, pf *parquet.File, err error) {
+	file, err = os.Open(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil, damaged(path, "the file is missing: %w", err)
+	}
+	if err != nil {
+		return nil, nil, durable.Explain(err, path)
+	}
+	defer func() {
+		if err != nil {
+			file.Close()
+		}
+	}()
+	defer guard(path, &err)
+	size, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return nil, nil, durable.Explain(err, path)
+	}
+	// The file ends with the footer's length and the magic. parquet-go allocates what the length says.
+	var end [8]byte
+	if _, err := file.ReadAt(end[:], max(0, size-8)); err != nil || size < 12 || string(end[4:]) != "PAR1" {
+		return nil, nil, damaged(path, "cut short, or no Parquet file")
+	}
+	if footer := int64(binary.LittleEndian.Uint32(end[:])); footer > size-12 {
+		return nil, nil, damaged(path, "cut short: its footer has %d bytes, the file %d", footer, size)
+	}
+	if pf, err = parquet.OpenFile(file, size, parquet.SkipBloomFilters(true)); err != nil {
+		return nil, nil, damaged(path, "cut short, or no Parquet file: %w", err)
+	}
+	return file, pf, nil
+}
+
+// guard turns a panic of parquet-go, which some damaged files cause, into the fault of a damaged file.
+func guard(path string, err *error) {
+	if r := recover(); r != nil {
+		*err = damaged(path, "parquet-go: %v", r)
+	}
 }
 
 // sameColumns says which column of want is missing from got, or is there with another type. Further columns

@@ -29,12 +29,9 @@ type part struct {
 }
 
 func openPart(path string) (p *part, err error) {
-	file, err := os.Open(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, damaged(path, "the part is missing: %w", err)
-	}
+	file, pf, err := openParquet(path)
 	if err != nil {
-		return nil, durable.Explain(err, path)
+		return nil, err
 	}
 	defer func() {
 		if err != nil {
@@ -42,27 +39,12 @@ func openPart(path string) (p *part, err error) {
 		}
 	}()
 	defer guard(path, &err)
-	size, err := file.Seek(0, io.SeekEnd)
-	if err != nil {
-		return nil, durable.Explain(err, path)
-	}
-	pf, err := parquet.OpenFile(file, size, parquet.SkipBloomFilters(true))
-	if err != nil {
-		return nil, damaged(path, "cut short, or no Parquet file: %w", err)
-	}
 	p = &part{path: path, file: file, parquet: pf, rows: int(pf.NumRows())}
 	if err := p.check(); err != nil {
 		return nil, err
 	}
 	p.locate()
 	return p, nil
-}
-
-// guard turns a panic of parquet-go, which some damaged files cause, into the fault of a damaged file.
-func guard(path string, err *error) {
-	if r := recover(); r != nil {
-		*err = damaged(path, "parquet-go: %v", r)
-	}
 }
 
 // check compares the columns with featureRow, and the shape with the number of rows.
