@@ -194,6 +194,13 @@ func TestLayerScores(t *testing.T) {
 	if _, ok := Best(r.Layers, "r2"); ok {
 		t.Error("a measure that is not there has a best layer")
 	}
+	if c, ok := Chosen(r.Layers, "r_median"); !ok || c != best {
+		t.Errorf("without validation scores %+v is chosen, want the best", c)
+	}
+	chosen := append(slices.Clone(r.Layers), Score{Layer: 0, Score: "r_val_median", Value: 0.5}, Score{Layer: 1, Score: "r_val_median", Value: 0.4})
+	if c, ok := Chosen(chosen, "r_median"); !ok || c.Layer != 0 || c.Value != 0.3 {
+		t.Errorf("validation prefers layer 0, %+v is chosen", c)
+	}
 	table := r.Tables[len(r.Tables)-1]
 	if table.Name != "layers" || len(table.Rows) != 6 || Cell(table.Rows[2][table.Column("value")], 6) != "" {
 		t.Errorf("layers.csv is\n%s", table.CSV())

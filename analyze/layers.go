@@ -59,6 +59,22 @@ func Best(scores []Score, measure string) (Score, bool) {
 	}), true
 }
 
+// Chosen is the layer that validation images prefer (largest r_val_median) with its value of a measure on
+// test images; the test images' own favourite where there are no validation scores. A layer that was chosen
+// on the images it is scored on would look better than it is.
+func Chosen(scores []Score, measure string) (Score, bool) {
+	by, ok := Best(scores, "r_val_median")
+	if !ok {
+		return Best(scores, measure)
+	}
+	for _, s := range scores {
+		if s.Layer == by.Layer && s.Score == measure {
+			return s, true
+		}
+	}
+	return Score{}, false
+}
+
 // LayerTable is layers.csv: a row a layer and measure.
 func LayerTable(m *store.Mapping, scores []Score) *Table {
 	t := &Table{Name: "layers", Title: "Scores of single layers", Columns: []Column{

@@ -196,32 +196,33 @@ var quantityName = map[string]string{"share": "shares", "expected": "selector, e
 // layerChart is the score of each single layer.
 func layerChart(r Run) draw.Chart {
 	info := &r.Mapping.Info
-	c := draw.Chart{Name: "layers", Title: "How well each layer alone predicts", XLabel: "layer, first to last", YLabel: "score on held-out images",
+	c := draw.Chart{Name: "layers", Title: "How well each layer alone predicts", XLabel: "layer, first to last", YLabel: "correlation r of predicted and recorded responses, test images (−1..1)",
 		XLo: -0.5, XHi: float64(len(info.Layers)) - 0.5, YLo: math.NaN(), YHi: math.NaN(), Simulated: info.Simulated}
 	for l, layer := range info.Layers {
 		c.XTicks = append(c.XTicks, draw.Tick{At: float64(l), Name: layer.Name})
 	}
-	place := map[string]int{}
-	for _, s := range r.Results.Layers {
-		k, ok := place[s.Score]
-		if !ok {
-			k = len(c.Series)
-			place[s.Score] = k
-			c.Series = append(c.Series, draw.Series{Name: scoreName(s.Score), Join: true, Secondary: s.Score != "r_median"})
+	for _, name := range []string{"r_median", "r_mean", "r_shuffled_median"} {
+		series := draw.Series{Name: scoreName(name), Join: true, Secondary: name != "r_median"}
+		for _, s := range r.Results.Layers {
+			if s.Score == name {
+				series.X, series.Y = append(series.X, float64(s.Layer)), append(series.Y, s.Value)
+			}
 		}
-		c.Series[k].X, c.Series[k].Y = append(c.Series[k].X, float64(s.Layer)), append(c.Series[k].Y, s.Value)
+		if series.X != nil {
+			c.Series = append(c.Series, series)
+		}
 	}
-	if best, ok := analyze.Best(r.Results.Layers, "r_median"); ok {
-		c.Alt = fmt.Sprintf("Score against layer: the median correlation is highest at %s, %s. The table has every layer.", best.Name, short(best.Value))
-		c.Note = fmt.Sprintf("Best layer by median correlation: %s, r = %s.", best.Name, short(best.Value))
+	if best, ok := analyze.Chosen(r.Results.Layers, "r_median"); ok {
+		c.Note = fmt.Sprintf("%s is best on the validation images; its median correlation on test images is %s.", best.Name, short(best.Value))
+		c.Alt = "Correlation against layer. " + c.Note + " The table has every layer."
 	}
 	return c
 }
 
 // scoreName tells people what a score is.
 func scoreName(s string) string {
-	names := map[string]string{"r_median": "median r over units", "r_mean": "mean r over units", "r2_mean": "mean R² over units", "r2_median": "median R² over units",
-		"r_shuffled": "median r, shuffled images (control)", "r_median_shuffled": "median r, shuffled images (control)"}
+	names := map[string]string{"r_median": "median r over units", "r_mean": "mean r over units", "r2_mean": "mean R² over units",
+		"r_val_median": "median r, validation images", "r_shuffled_median": "median r, shuffled images (control)", "penalty": "ridge penalty"}
 	if n, ok := names[s]; ok {
 		return n
 	}

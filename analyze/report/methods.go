@@ -20,7 +20,7 @@ func methods(r Run) []string {
 		plural(len(info.Layers), "layer", "layers"), info.Model, responses, plural(len(r.Mapping.Vertices), r.unit(), r.units()), count(r.fitted()), info.Subject)
 	switch info.Method {
 	case "ridge":
-		add("Each layer's tokens, standardised on the training images, predicted the responses by ridge regression; the penalty was chosen on validation images only.")
+		add("Each layer's tokens, centred, predicted the responses by ridge regression with one penalty a layer. The penalty and each unit's best layer were chosen on validation images; a unit's R² and r are those of its best layer.")
 	default:
 		add("The mapping is FactorTopy (Yang, Gee and Shi 2024): selectors, functions of a vertex's place on the cortical sphere, choose for each vertex an image point, a mixture of layers and a mixture of local and global tokens, and a linear readout of %s shared channels gives the response. Protocol “%s”, seed %d.", r.channels(), info.Protocol, info.Seed)
 	}

@@ -224,8 +224,8 @@ func keyNumbers(r Run) []keyNumber {
 				fmt.Sprintf("depth %s at the first level, %s at the last; r = %s over %d levels", short(a.B0), short(a.B1), short(a.R), len(a.Points))})
 		}
 	}
-	if best, ok := analyze.Best(r.Results.Layers, "r_median"); ok {
-		out = append(out, keyNumber{"best layer", best.Name, "", fmt.Sprintf("median r %s; depth %s (0 first, 1 last layer)", short(best.Value), short(best.Depth))})
+	if best, ok := analyze.Chosen(r.Results.Layers, "r_median"); ok {
+		out = append(out, keyNumber{"best layer", best.Name, "", fmt.Sprintf("chosen on validation images; median r %s on test images; depth %s (0 first, 1 last layer)", short(best.Value), short(best.Depth))})
 	}
 	if rec := r.Results.Recovery; rec != nil {
 		out = append(out, keyNumber{"layer error", short(rec.LayerExpectedMAE), "", fmt.Sprintf("of %d layers, mean |found − planted|", len(r.Mapping.Info.Layers))},
@@ -368,6 +368,9 @@ func layerTable(r Run) *table {
 func roiTable(r Run) *table {
 	t := &table{Caption: "Regions" + simulatedWord(r.Mapping.Info.Simulated), Head: []string{"Region", "Fitted " + r.units()},
 		Note: "Means over a region’s fitted " + r.units() + ", 95 % spatial intervals below them. All columns and digits: tables/rois.csv."}
+	if r.Geometry == nil {
+		t.Note = "Means over a region’s fitted units, which have no place on a surface: no spatial intervals. All columns and digits: tables/rois.csv."
+	}
 	columns := [][2]string{{"r2_mean", "R²"}, {"r2_norm_mean", "R² / ceiling"}, {"ceiling_mean", "Ceiling"}, {"depth_mean", "Depth (0..1)"}, {"layer_expected_mean", "Expected layer (index)"},
 		{"local_share_mean", "Local share (0..1)"}, {"space_x_mean", "x (−1..1, right)"}, {"space_y_mean", "y (−1..1, down)"}, {"ecc_mean", "Eccentricity (°)"}}
 	for _, roi := range r.Results.ROIs {

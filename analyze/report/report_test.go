@@ -31,7 +31,7 @@ func ridgeRun(t *testing.T) Run {
 	}
 	for l := range 16 {
 		r := 0.6 - 0.004*math.Pow(float64(l-7), 2)
-		m.Info.LayerScores = append(m.Info.LayerScores, store.LayerScore{Layer: l, Scores: store.Scores{"r_median": r, "r_shuffled": 0.01}})
+		m.Info.LayerScores = append(m.Info.LayerScores, store.LayerScore{Layer: l, Scores: store.Scores{"r_median": r, "r_mean": r - 0.03, "r_val_median": r + 0.01, "r_shuffled_median": 0.01, "r2_mean": r * r, "penalty": 0.1}})
 	}
 	in := analyze.Input{Mapping: m, R2Top: math.NaN()}
 	res, err := analyze.Run(t.Context(), in)
