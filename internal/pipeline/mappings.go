@@ -25,7 +25,6 @@ type mapped struct {
 	*store.Mapping
 	Network *network
 	Brain   *brain
-	Folder  string // below out
 }
 
 // maps makes sure that every mapping of a network onto a subject exists: FactorTopy where units have
@@ -54,55 +53,83 @@ func (r *run) maps(n *network, b *brain) error {
 
 // mapping makes sure that one mapping exists, and reads it.
 func (r *run) mapping(n *network, b *brain, method string, seed int) error {
-	c := r.Config.Fit
-	features := r.featuresKey(n, b)
-	key := store.Key("mapping", mappingVersion, method, features, b.dataKey, c.Protocol, seed, c.Split, c.Images)
-	word := c.Protocol
+	key := r.mappingKey(n, b, method, seed)
+	word := r.Config.Fit.Protocol
 	if method == ridgeLayers {
 		word = ridgeLayers
 	}
 	rel := filepath.Join("mappings", store.SafeName(n.Name), store.SafeName(b.Name), fmt.Sprintf("%s-seed%d-%s", word, seed, key))
-	err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(final string) error {
-		rt, err := r.start()
+	made := false
+	folder, err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(final string) error {
+		m, err := r.fit(n, b, method, seed)
 		if err != nil {
 			return err
 		}
-		f, err := store.OpenFeatures(filepath.Join(r.out, r.featuresDir(n, b)))
-		if err != nil {
-			return err
-		}
-		defer f.Close()
-		in := fit.Input{Features: f}
-		if in.Train, in.Val, in.Test, err = r.split(b); err != nil {
-			return err
-		}
-		in.Subject = b.scoredOn(in.Test)
-		r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
-			"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
-		fitter := fit.Run
-		if method == ridgeLayers {
-			fitter = fit.Ridge
-		}
-		m, err := fitter(r.ctx, rt, in, fit.Options{Protocol: c.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
-			Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
-		if err != nil {
-			return err
-		}
+		made = true
 		r.describe(m, n, b, key)
 		return m.Write(final)
 	})
 	if err != nil {
 		return err
 	}
-	m, err := store.ReadMapping(filepath.Join(r.out, rel))
+	m, err := store.ReadMapping(filepath.Join(r.out, folder))
 	if err != nil {
 		return err
 	}
+	m.Info.Model, m.Info.Family, m.Info.Subject = n.Name, n.family(), b.Name // as they are called now
 	for _, w := range m.Info.Warnings {
-		r.warn(w)
+		if made { // the fit said them
+			r.note(w)
+		} else {
+			r.warn(w)
+		}
 	}
-	r.mappings = append(r.mappings, &mapped{Mapping: m, Network: n, Brain: b, Folder: rel})
+	r.mappings = append(r.mappings, &mapped{Mapping: m, Network: n, Brain: b})
 	return nil
+}
+
+// fit computes one mapping.
+func (r *run) fit(n *network, b *brain, method string, seed int) (*store.Mapping, error) {
+	rt, err := r.start()
+	if err != nil {
+		return nil, err
+	}
+	t := r.tokens[pair{n, b}]
+	f, err := store.OpenFeatures(filepath.Join(r.out, t.folder))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	in := fit.Input{Features: f}
+	if in.Train, in.Val, in.Test, err = r.split(b); err != nil {
+		return nil, err
+	}
+	if len(t.manifest.LeftOut) > 0 {
+		in.Train, in.Val, in.Test = b.stored(f, in.Train), b.stored(f, in.Val), b.stored(f, in.Test)
+	}
+	in.Subject = b.scoredOn(in.Test)
+	r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
+		"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
+	fitter := fit.Run
+	if method == ridgeLayers {
+		fitter = fit.Ridge
+	}
+	return fitter(r.ctx, rt, in, fit.Options{Protocol: r.Config.Fit.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
+		Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
+}
+
+// stored are those of the pictures that extraction could decode; the others are named in its manifest.
+func (b *brain) stored(f *store.Features, images []int) (there []int) {
+	has := map[store.Digest]bool{}
+	for _, d := range f.Images {
+		has[d] = true
+	}
+	for _, i := range images {
+		if has[b.Images.Stimuli[i].Digest] {
+			there = append(there, i)
+		}
+	}
+	return there
 }
 
 // scoredOn is the subject with the noise ceiling of the pictures that scores come from. (The simulated
@@ -119,16 +146,16 @@ func (b *brain) scoredOn(test []int) *subject.Subject {
 // describe adds what only the pipeline knows to a mapping's fit.json.
 func (r *run) describe(m *store.Mapping, n *network, b *brain, key string) {
 	i := &m.Info
-	i.Key, i.Model, i.Family, i.Version = key, n.Name, n.Family, r.Version
-	if i.Family == "" {
-		i.Family = n.file.Card.Family
+	i.Key, i.Model, i.Family, i.Version = key, n.Name, n.family(), r.Version
+	if b.sim == nil {
+		return
 	}
-	if b.sim != nil {
-		i.Generator = b.sim.options.Generator
-		if n.Name != i.Generator {
-			i.Warnings = append(i.Warnings, store.Warning{ID: "favours-generator", Text: fmt.Sprintf(
-				"%s: its responses are simulated from %s, so that a comparison of networks on it favours %s", b.Name, i.Generator, i.Generator)})
-		}
+	i.Generator = b.sim.options.Generator
+	if n.weights != b.sim.weights {
+		w := store.Warning{ID: "favours-generator", Text: fmt.Sprintf(
+			"%s: its responses are simulated from %s, so that a comparison of networks on it favours %s", b.Name, i.Generator, i.Generator)}
+		i.Warnings = append(i.Warnings, w)
+		r.warn(w)
 	}
 }
 

@@ -23,10 +23,19 @@ const demoPrefix = "demo:"
 // network is a model of the configuration.
 type network struct {
 	config.Model
-	bytes   []byte // of an embedded one; nil for a file
-	weights string // digest of the file and of those that hold its weights
+	layers  []string // as extract.layers
+	bytes   []byte   // of an embedded one; nil for a file
+	weights string   // digest of the file and of those that hold its weights
 	file    *extract.Network
 	opened  bool // file has been probed by running it
+}
+
+// family is what the configuration says, or else the card.
+func (n *network) family() string {
+	if n.Family != "" {
+		return n.Family
+	}
+	return n.file.Card.Family
 }
 
 // brain is a subject of the configuration.
@@ -52,7 +61,7 @@ func (r *run) open() error {
 		return err
 	}
 	for _, m := range models {
-		n, err := r.openNetwork(m)
+		n, err := r.openNetwork(m, r.Config.Extract.Layers)
 		if err != nil {
 			return err
 		}
@@ -68,7 +77,7 @@ func (r *run) open() error {
 		}
 		r.brains = append(r.brains, b)
 	}
-	return nil
+	return distinctSubjects(r.brains)
 }
 
 // expand replaces globs by the files they match, in byte order.
@@ -84,10 +93,10 @@ func expand(models []config.Model) ([]config.Model, error) {
 			return nil, fault.Inputf("models: %q is not a valid pattern: %w", m.Path, err)
 		}
 		if len(paths) == 0 {
-			return nil, fault.Inputf("models: no file matches %s", m.Path)
+			return nil, fault.Inputf("models: no file matches %s", m.Path).Remedy("check the path; a pattern takes *, ? and [abc]")
 		}
 		if len(paths) > 1 && m.Name != "" {
-			return nil, fault.Inputf("models: %s matches %d files, which can't all be named %s", m.Path, len(paths), m.Name)
+			return nil, fault.Inputf("models: %s matches %d files, which can't all be named %s", m.Path, len(paths), m.Name).Remedy("leave `name` out: each file's own is taken")
 		}
 		sort.Strings(paths)
 		for _, p := range paths {
@@ -99,9 +108,9 @@ func expand(models []config.Model) ([]config.Model, error) {
 	return out, nil
 }
 
-// openNetwork reads a model's structure, not its weights.
-func (r *run) openNetwork(m config.Model) (*network, error) {
-	n := &network{Model: m}
+// openNetwork reads a model's structure and digests its weights.
+func (r *run) openNetwork(m config.Model, layers []string) (*network, error) {
+	n := &network{Model: m, layers: layers}
 	if name, ok := strings.CutPrefix(m.Path, demoPrefix); ok {
 		data, err := fs.ReadFile(r.Demo, name+".onnx")
 		if err != nil {
@@ -126,8 +135,7 @@ func (r *run) openNetwork(m config.Model) (*network, error) {
 
 func (r *run) networkOptions(n *network, noRun bool) extract.NetworkOptions {
 	return extract.NetworkOptions{
-		Bytes: n.bytes, Layers: r.Config.Extract.Layers, Card: n.Card,
-		Threads: r.Config.Threads, Device: r.device, NoRun: noRun,
+		Bytes: n.bytes, Layers: n.layers, Card: n.Card, Threads: r.Config.Threads, Device: r.device, NoRun: noRun,
 	}
 }
 
@@ -162,6 +170,18 @@ func distinctNames(networks []*network) error {
 	return nil
 }
 
+// distinctSubjects refuses two subjects of one name, which no table could tell apart.
+func distinctSubjects(brains []*brain) error {
+	seen := map[string]bool{}
+	for _, b := range brains {
+		if seen[b.Name] {
+			return fault.Inputf("subjects: two are named %s", b.Name).Remedy("give one of them another `name:` in its subject.yaml")
+		}
+		seen[b.Name] = true
+	}
+	return nil
+}
+
 // openSubject reads a subject's folder, or lays out the simulated one.
 func (r *run) openSubject(s config.Subject) (*brain, error) {
 	name, embedded := strings.CutPrefix(s.Path, demoPrefix)
@@ -175,7 +195,7 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 		return nil, fault.Inputf("subjects: %s can't be opened: %w", s.Path, err).
 			Remedy("name the subject's folder, e.g. with --set subjects=[PATH]; `cortexmap init DIR` writes a template")
 	} else if !info.IsDir() {
-		return nil, fault.Inputf("subjects: %s is a file; a subject is a folder with a subject.yaml", s.Path)
+		return nil, fault.Inputf("subjects: %s is a file; a subject is a folder with a subject.yaml", s.Path).Remedy("name the folder")
 	}
 	if within(r.out, s.Path) {
 		return nil, fault.Inputf("out: %s lies inside the subject's folder %s", r.out, s.Path).Remedy("choose another --out")

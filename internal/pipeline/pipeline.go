@@ -13,15 +13,20 @@ package pipeline
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"math"
 	"os"
 	"path/filepath"
+	"slices"
+	"strconv"
 	"time"
 
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
 )
@@ -34,15 +39,6 @@ const (
 	Extract Stage = iota
 	Fit
 	Analyze
-)
-
-// Version numbers of what the stages compute: raised whenever our numbers change, so that folders with
-// old numbers are not taken for new ones.
-const (
-	featuresVersion  = 1
-	responsesVersion = 1
-	mappingVersion   = 1
-	resultsVersion   = 1
 )
 
 // Options of Run.
@@ -73,6 +69,12 @@ type Result struct {
 	Warnings []store.Warning `json:"warnings,omitempty"`
 }
 
+// pair is a network shown the pictures of a subject.
+type pair struct {
+	*network
+	*brain
+}
+
 // run is one Run on its way.
 type run struct {
 	Options
@@ -86,13 +88,15 @@ type run struct {
 
 	result   Result
 	started  time.Time
+	tokens   map[pair]tokens
 	mappings []*mapped
 }
 
 // Run does what the configuration asks for, up to and including stage Until. Finished folders are kept
 // whatever happens afterwards, and a later Run goes on from them.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now()}
+	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), tokens: map[pair]tokens{}}
+	r.result.Out = r.out
 	if r.Progress == nil {
 		r.Progress = func(string, int, int) {}
 	}
@@ -143,16 +147,35 @@ func (r *run) stages() error {
 // begin makes the output folder, proves that it can be written to, and opens its log.
 func (r *run) begin() (stop func(), err error) {
 	if err := os.MkdirAll(r.out, 0o777); err != nil {
-		return nil, durable.Explain(err, r.out)
+		return nil, elsewhere(durable.Explain(err, r.out))
 	}
 	path := filepath.Join(r.out, "log.jsonl")
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o666)
 	if err != nil {
-		return nil, durable.Explain(err, path)
+		return nil, elsewhere(durable.Explain(err, path))
 	}
-	r.Log = slog.New(tee{r.Log.Handler(), slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug})})
+	r.Log = slog.New(tee{r.Log.Handler(), slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: finite})})
 	r.Log.Debug("run", "version", r.Version, "command", r.Command)
 	return func() { f.Close() }, nil
+}
+
+// elsewhere gives a fault about the output folder the remedy that is always there.
+func elsewhere(err error) error {
+	var f *fault.Error
+	if errors.As(err, &f) && f.Class == fault.Input {
+		return f.Remedy("choose another folder with --out")
+	}
+	return err
+}
+
+// finite writes numbers that JSON has no word for as text.
+func finite(_ []string, a slog.Attr) slog.Attr {
+	if a.Value.Kind() == slog.KindFloat64 {
+		if x := a.Value.Float64(); math.IsNaN(x) || math.IsInf(x, 0) {
+			return slog.String(a.Key, strconv.FormatFloat(x, 'g', -1, 64))
+		}
+	}
+	return a
 }
 
 // start finds and loads ONNX Runtime when the first task needs it, so that a finished run needs no library.
@@ -191,15 +214,20 @@ func (r *run) close() {
 	}
 }
 
-// warn adds a warning once, and says it.
+// warn adds a warning, and says it, once.
 func (r *run) warn(w store.Warning) {
-	for _, old := range r.result.Warnings {
-		if old == w {
-			return
-		}
+	if r.note(w) {
+		r.Log.Warn(w.Text, "id", w.ID)
+	}
+}
+
+// note adds a warning that somebody else has said; false if it is there already.
+func (r *run) note(w store.Warning) bool {
+	if slices.Contains(r.result.Warnings, w) {
+		return false
 	}
 	r.result.Warnings = append(r.result.Warnings, w)
-	r.Log.Warn(w.Text, "id", w.ID)
+	return true
 }
 
 // progress is the callback of one task.

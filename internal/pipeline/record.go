@@ -23,25 +23,26 @@ type Task struct {
 	Error   string  `json:"error,omitempty"`
 }
 
-// task makes the folder at rel (below out) unless it is there. Whatever build does, the folder appears
-// under its final name whole or not at all.
-func (r *run) task(kind, name, key, rel string, build func(final string) error) error {
+// task makes the folder at rel (below out) unless one with its key is there, and says where it is.
+// Whatever build does, the folder appears under its final name whole or not at all.
+func (r *run) task(kind, name, key, rel string, build func(final string) error) (folder string, err error) {
+	rel = r.folder(rel, key)
 	t := Task{Kind: kind, Name: name, Key: key, Folder: filepath.ToSlash(rel), State: "kept"}
 	final := filepath.Join(r.out, rel)
 	if durable.Exists(final) {
 		r.Log.Debug("kept", "kind", kind, "name", name, "key", key)
 		r.result.Tasks = append(r.result.Tasks, t)
-		return nil
+		return rel, nil
 	}
 	start := time.Now()
-	err := build(final)
+	err = build(final)
 	t.State, t.Seconds = "done", time.Since(start).Seconds()
 	if err != nil {
 		t.State, t.Error = "failed", err.Error()
 	}
 	r.result.Tasks = append(r.result.Tasks, t)
 	r.Log.Debug(t.State, "kind", kind, "name", name, "key", key, "seconds", t.Seconds)
-	return err
+	return rel, err
 }
 
 // filled makes a build of what fill writes into a folder beside the final one; an interrupted fill finds
@@ -56,10 +57,7 @@ func inPartial(final string, fill func(dir string) error) error {
 		return err
 	}
 	if err := fill(dir.Path); err != nil {
-		var f *fault.Error
-		if errors.As(err, &f) && f.Class == fault.Input {
-			dir.DiscardEmpty() // nothing was finished: leave no trace of a wrong input
-		}
+		dir.DiscardEmpty() // where nothing was finished no trace is left
 		return err
 	}
 	return dir.Commit()

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"encoding/hex"
 	"encoding/json"
-	"io/fs"
 	"path/filepath"
 
 	"cortexmap/extract"
@@ -27,6 +26,7 @@ const (
 
 // simulation is what the simulated subject is made with and compared to.
 type simulation struct {
+	*network    // the generator
 	options     synth.Options
 	truth       *store.Truth
 	Description synth.Description
@@ -44,20 +44,16 @@ func (r *run) openSimulated() (*brain, error) {
 	if err != nil {
 		return nil, err
 	}
-	model, err := fs.ReadFile(r.Demo, demoGenerator+".onnx")
+	// All its blocks and its own card, whatever the run says of the networks that are fitted.
+	gen, err := r.openNetwork(config.Model{Path: demoPrefix + demoGenerator}, nil)
 	if err != nil {
 		return nil, err
 	}
 	images := sub.Images.Digest()
 	b := &brain{Subject: sub, geometry: geometry, imagesKey: hex.EncodeToString(images[:])}
-	b.sim = &simulation{options: synth.Options{Seed: demoSeed, Generator: demoGenerator}}
-	b.dataKey = store.Key("responses", responsesVersion, store.Key(model), hex.EncodeToString(sub.Digest[:]), b.sim.options)
+	b.sim = &simulation{network: gen, options: synth.Options{Seed: demoSeed, Generator: demoGenerator}}
+	b.dataKey = b.responsesKey()
 	return b, nil
-}
-
-// responsesDir is the simulated subject's folder below out.
-func (b *brain) responsesDir() string {
-	return filepath.Join("subjects", store.SafeName(b.Name)+"-"+b.dataKey)
 }
 
 // responses makes sure that a simulated subject has answered; a recorded one already has.
@@ -65,19 +61,17 @@ func (r *run) responses(b *brain) error {
 	if b.sim == nil {
 		return nil
 	}
-	rel := b.responsesDir()
-	if err := r.task("responses", b.Name, b.dataKey, rel, filled(func(dir string) error { return r.simulate(b, dir) })); err != nil {
+	rel := filepath.Join("subjects", store.SafeName(b.Name)+"-"+b.dataKey)
+	folder, err := r.task("responses", b.Name, b.dataKey, rel, filled(func(dir string) error { return r.simulate(b, dir) }))
+	if err != nil {
 		return err
 	}
-	return b.load(filepath.Join(r.out, rel))
+	return b.load(filepath.Join(r.out, folder))
 }
 
 // simulate runs the generator over the pictures and lets the planted units read its native tokens.
 func (r *run) simulate(b *brain, dir string) error {
-	gen, err := r.openNetwork(config.Model{Path: demoPrefix + demoGenerator})
-	if err != nil {
-		return err
-	}
+	gen := b.sim.network
 	if err := r.probe(gen); err != nil {
 		return err
 	}

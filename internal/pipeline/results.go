@@ -42,12 +42,7 @@ type made struct {
 // results computes tables, maps and the report of all mappings, unless results of these mappings and
 // settings are there.
 func (r *run) results() error {
-	keys := make([]string, len(r.mappings))
-	for i, m := range r.mappings {
-		keys[i] = m.Info.Key
-	}
-	a := r.Config.Analyze
-	key := store.Key("results", resultsVersion, r.Version, keys, a.Hierarchy, a.Interval)
+	key := r.resultsKey()
 	dir := filepath.Join(r.out, "results")
 	var old made
 	if err := readJSON(filepath.Join(dir, resultsName), &old); err == nil && old.Key == key {
@@ -157,17 +152,21 @@ func (r *run) study(m *mapped) (report.Run, error) {
 	run := report.Run{Mapping: m.Mapping, Hierarchy: h, Geometry: m.Brain.geometry}
 	if s := m.Brain.sim; s != nil {
 		run.Difficulty = s.Description.String()
-		if m.Network.Name == s.options.Generator && m.Info.Method == factorTopy {
+		if s.planted(m) {
 			m.Truth = s.truth
 		}
 	}
-	manifest, err := store.ReadManifest(filepath.Join(r.out, r.featuresDir(m.Network, m.Brain)))
-	if err != nil {
-		return report.Run{}, err
-	}
+	manifest := r.tokens[pair{m.Network, m.Brain}].manifest
 	run.Features = &manifest
 	run.Results, err = analyze.Run(r.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: math.NaN()})
 	return run, err
+}
+
+// planted says whether a mapping can be compared with what was planted: it is FactorTopy's, of the network
+// that made the responses, with the layers that they were made from.
+func (s *simulation) planted(m *mapped) bool {
+	return m.Info.Method == factorTopy && m.Network.weights == s.weights && slices.EqualFunc(m.Info.Layers, s.file.Layers,
+		func(a, b store.Layer) bool { return a.Tensor == b.Tensor })
 }
 
 // named are the hierarchies of data sets (contract.md section 5); glasser is the simulated subject's own.
@@ -359,24 +358,24 @@ func recoveryNotes(run report.Run) []string {
 		number(rec.R2OverCeilingMean), number(rec.LayerExpectedMAE), len(run.Mapping.Info.Layers), number(rec.DepthMAE), number(rec.SpaceErrorMedian), number(rec.LocalShareMAE))}
 }
 
-// layerNotes lists the layers' scores of a ridge, the best one named first.
+// layerNotes is, for a ridge a layer, the layer that validation pictures choose and its scores on test
+// pictures.
 func layerNotes(run report.Run) []string {
-	best := map[string]analyze.Score{}
-	var order []string
-	for _, s := range run.Results.Layers {
-		b, seen := best[s.Score]
-		if !seen {
-			order = append(order, s.Score)
-		}
-		if !seen || s.Value > b.Value {
-			best[s.Score] = s
-		}
+	best, ok := analyze.Best(run.Results.Layers, "r_val_median")
+	if !ok {
+		return nil
 	}
-	var notes []string
-	for _, name := range order {
-		notes = append(notes, fmt.Sprintf("%s onto %s: %s is highest at %s: %s", run.Mapping.Info.Model, run.Mapping.Info.Subject, name, best[name].Name, number(best[name].Value)))
+	of := func(measure string) string {
+		for _, s := range run.Results.Layers {
+			if s.Score == measure && s.Layer == best.Layer {
+				return number(s.Value)
+			}
+		}
+		return ""
 	}
-	return notes
+	i := run.Mapping.Info
+	return []string{fmt.Sprintf("%s onto %s: validation pictures choose layer %s (%d of %d); median r over units on test pictures %s, with pictures shuffled %s",
+		i.Model, i.Subject, best.Name, best.Layer+1, len(i.Layers), of("r_median"), of("r_shuffled_median"))}
 }
 
 func number(x float64) string {
