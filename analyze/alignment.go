@@ -201,11 +201,10 @@ func AlignmentTable(in Input, all []Alignment) *Table {
 		{"params", "of the network"}, {"family", ""}, {"warnings", ""}, simulatedColumn,
 	}}
 	m := in.Mapping
-	r2 := stats.Mean(values(m, func(v *store.Vertex) float64 { return float64(v.R2) }))
-	norm := stats.Mean(values(m, normalised))
+	sum := Summarise(m)
 	for _, a := range all {
 		t.Add(m.Info.Model, m.Info.Subject, m.Info.Seed, m.Info.Protocol, in.Hierarchy.Name, a.Quantity, a.Over, len(a.Points),
-			a.Slope.Estimate, a.Slope.Lo, a.Slope.Hi, a.B0, a.B1, a.R, a.Tau, r2, norm, m.Info.Network.Parameters, m.Info.Family,
+			a.Slope.Estimate, a.Slope.Lo, a.Slope.Hi, a.B0, a.B1, a.R, a.Tau, sum.R2, sum.R2Norm, m.Info.Network.Parameters, m.Info.Family,
 			a.warnings(m.Info.Simulated), m.Info.Simulated)
 	}
 	return t

@@ -2,7 +2,6 @@ package analyze
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"sync"
 
@@ -255,16 +254,4 @@ func (f *Field) mean(name string, y []float64, at []int) stats.Interval {
 		w[k] = weight{i, 1 / float64(len(at))}
 	}
 	return f.interval(name, y, w)
-}
-
-// Describe tells the covariance of a quantity that was asked for, for logs; "" if there is none.
-func (f *Field) Describe(name string) string {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	m := f.models[name]
-	if m == nil || m.spatial == nil {
-		return ""
-	}
-	c := m.covariance
-	return fmt.Sprintf("%s, range %.1f mm, sill %.3g, nugget %.3g", c.Shape, c.Range, c.Sill, c.Nugget)
 }

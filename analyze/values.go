@@ -3,6 +3,7 @@ package analyze
 import (
 	"math"
 
+	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
 )
 
@@ -60,4 +61,28 @@ func pick(x []float64, at []int) (out []float64, kept []int) {
 		}
 	}
 	return out, kept
+}
+
+// Interval is an estimate with its 95 % bounds, NaN where they are not known.
+type Interval = stats.Interval
+
+// Summary is a mapping in a few numbers, over its fitted units.
+type Summary struct {
+	Fitted  int
+	R2      float64 // mean, fraction of variance
+	R2Norm  float64 // mean of R² / noise ceiling, over units with a ceiling of at least 0.05
+	Ceiling float64 // mean
+	R       float64 // median of Pearson's r
+}
+
+// Summarise sums a mapping up; what no unit has is NaN.
+func Summarise(m *store.Mapping) Summary {
+	column := func(get func(*store.Vertex) float64) []float64 { return values(m, get) }
+	return Summary{
+		Fitted:  len(m.Vertices) - unfitted(m),
+		R2:      stats.Mean(column(func(v *store.Vertex) float64 { return float64(v.R2) })),
+		R2Norm:  stats.Mean(column(normalised)),
+		Ceiling: stats.Mean(column(func(v *store.Vertex) float64 { return float64(v.Ceiling) })),
+		R:       stats.Median(column(func(v *store.Vertex) float64 { return float64(v.R) })),
+	}
 }

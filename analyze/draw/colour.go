@@ -90,10 +90,10 @@ var okabeIto = []RGB{
 // category is the colour of the i-th category; they repeat after fourteen.
 func category(i int) RGB { return okabeIto[i%len(okabeIto)] }
 
-// Stamp is the colour of an image point: u to the right, v up, both −1..1. Chroma grows from the grey
+// oklabStamp is the colour of an image point: u to the right, v up, both −1..1. Chroma grows from the grey
 // centre to the edges on an Oklab plane of lightness 0.74; 0.125 is the largest radius inside sRGB. The
 // square is mapped to a disc by (u √(1−v²/2), v √(1−u²/2)), so that corners keep their chroma.
-func Stamp(u, v float64) RGB {
+func oklabStamp(u, v float64) RGB {
 	u, v = clamp(u, -1, 1), clamp(v, -1, 1)
 	return oklab(0.74, 0.125*u*math.Sqrt(1-v*v/2), 0.125*v*math.Sqrt(1-u*u/2))
 }

@@ -9,39 +9,107 @@ import (
 // gap is a vertex that the mapping left out, between vertices that it has: it is drawn as their mean.
 type gap struct {
 	at   int32
-	from []int32
+	from []int32 // neighbours that are in the focus, or gaps further up the list
 }
 
-// fillRounds closes gaps of up to about two vertices across.
-const fillRounds = 2
+// How far, in edges, the closing reaches: holes and bays of up to twice that are filled. It may reach
+// further where outlines say that a vertex belongs to a region.
+const (
+	reachAlone    = 2
+	reachOutlined = 3
+)
 
-// gaps finds the vertices outside the focus of which more than half of the neighbours are inside (or are
-// gaps found before). A mapping of an evenly spread part of a region so has no holes in its picture; the
-// region's own border hardly moves, for a straight border's outer vertices have two of six neighbours inside.
-func gaps(focus []bool, neighbours [][]int32) []gap {
+// gaps finds the vertices that a mapping of an evenly spread part of a region left out: those in the closing
+// of the focus (grown by a few edges, then shrunk by as many), so that the region's outer border stays where
+// it is. If regions are outlined that hold more than the focus, only vertices inside them are gaps.
+func gaps(focus []bool, outlined [][]bool, neighbours [][]int32) []gap {
 	if focus == nil {
 		return nil
 	}
+	reach, inside := reachAlone, union(outlined, len(focus))
+	more := false
+	for i, in := range inside {
+		more = more || in && !focus[i]
+	}
+	if more {
+		reach = reachOutlined
+	}
+	grown := steps(focus, neighbours, reach)
+	outside := make([]bool, len(focus))
+	for i, d := range grown {
+		outside[i] = d < 0
+	}
+	left := steps(outside, neighbours, reach)
+	missing := make([]bool, len(focus))
+	for i := range missing {
+		missing[i] = !focus[i] && left[i] < 0 && (!more || inside[i])
+	}
+	return order(missing, focus, neighbours)
+}
+
+func union(sets [][]bool, n int) []bool {
+	out := make([]bool, n)
+	for _, set := range sets {
+		for i, in := range set {
+			out[i] = out[i] || in
+		}
+	}
+	return out
+}
+
+// steps counts the edges from a set to every vertex, −1 beyond the limit.
+func steps(set []bool, neighbours [][]int32, limit int) []int {
+	out := make([]int, len(set))
+	var front []int32
+	for i, in := range set {
+		out[i] = -1
+		if in {
+			out[i] = 0
+			front = append(front, int32(i))
+		}
+	}
+	for d := 1; d <= limit; d++ {
+		var next []int32
+		for _, i := range front {
+			for _, j := range neighbours[i] {
+				if out[j] < 0 {
+					out[j] = d
+					next = append(next, j)
+				}
+			}
+		}
+		front = next
+	}
+	return out
+}
+
+// order lists the missing vertices from the rim of what is known inwards, each with its known neighbours.
+func order(missing, focus []bool, neighbours [][]int32) []gap {
 	known := append([]bool(nil), focus...)
 	var out []gap
-	for range fillRounds {
+	for {
 		first := len(out)
 		for i, around := range neighbours {
+			if !missing[i] || known[i] {
+				continue
+			}
 			var from []int32
 			for _, j := range around {
 				if known[j] {
 					from = append(from, j)
 				}
 			}
-			if !known[i] && 2*len(from) > len(around) {
+			if len(from) > 0 {
 				out = append(out, gap{int32(i), from})
 			}
+		}
+		if len(out) == first {
+			return out
 		}
 		for _, g := range out[first:] {
 			known[g.at] = true
 		}
 	}
-	return out
 }
 
 // fill is the map with its gaps filled, and how many were.

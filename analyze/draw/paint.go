@@ -107,7 +107,7 @@ func (p *painter) stamp(u, v float64) RGB {
 }
 
 func stampTable(style Style) []RGB {
-	colour := Stamp
+	colour := oklabStamp
 	if style == Paper {
 		colour = paperStamp
 	}

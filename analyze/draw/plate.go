@@ -213,7 +213,11 @@ func (s *Stage) prepare(ctx context.Context) error {
 	regions := make([][2][]bool, len(s.o.Outlines))
 	for side, h := range s.g.Hemis {
 		around := h.Neighbours()
-		s.gaps[side] = gaps(s.o.Focus[side], around)
+		var outlined [][]bool
+		for _, out := range s.o.Outlines {
+			outlined = append(outlined, out.In[side])
+		}
+		s.gaps[side] = gaps(s.o.Focus[side], outlined, around)
 		for k, out := range s.o.Outlines {
 			if out.In[side] != nil {
 				regions[k][side] = closed(out.In[side], s.gaps[side])

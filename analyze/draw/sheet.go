@@ -88,7 +88,7 @@ func circle(x, y, r float64) [][2]float64 {
 	return p
 }
 
-// PNG paints the sheet.
+// paint turns the operations into pixels.
 func (s *sheet) paint() *image.RGBA {
 	img := image.NewRGBA(image.Rect(0, 0, int(math.Ceil(s.w*s.scale)), int(math.Ceil(s.h*s.scale))))
 	draw.Draw(img, img.Bounds(), image.White, image.Point{}, draw.Src)
@@ -221,11 +221,10 @@ func dashes(line [][2]float64, length float64) [][][2]float64 {
 	return out
 }
 
-// encode is the PNG of an image: fast, since plates are made by the dozen and are mostly flat areas.
+// encode is the PNG of an image.
 func encode(img image.Image) ([]byte, error) {
 	var buf bytes.Buffer
-	e := png.Encoder{CompressionLevel: png.DefaultCompression}
-	err := e.Encode(&buf, img)
+	err := png.Encode(&buf, img)
 	return buf.Bytes(), err
 }
 

@@ -6,7 +6,7 @@ import (
 	"strconv"
 	"strings"
 
-	"cortexmap/internal/stats"
+	"cortexmap/analyze"
 )
 
 // none is what people see where a number is undefined.
@@ -41,7 +41,7 @@ func short(x float64) string {
 }
 
 // interval writes "0.41 [0.35, 0.47]", without brackets where the bounds are not known.
-func interval(x stats.Interval) string {
+func interval(x analyze.Interval) string {
 	if b := bounds(x); b != "" {
 		return short(x.Estimate) + " " + b
 	}
@@ -49,7 +49,7 @@ func interval(x stats.Interval) string {
 }
 
 // bounds writes "[0.35, 0.47]", or nothing.
-func bounds(x stats.Interval) string {
+func bounds(x analyze.Interval) string {
 	if math.IsNaN(x.Lo) || math.IsNaN(x.Hi) {
 		return ""
 	}

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"cortexmap/analyze"
 )
 
 // methods is a paragraph on what was computed, in the words of a methods section; it names only what was.
@@ -54,15 +56,7 @@ func (r Run) channels() string {
 }
 
 // fitted counts the units that were fitted.
-func (r Run) fitted() int {
-	n := 0
-	for i := range r.Mapping.Vertices {
-		if r.Mapping.Vertices[i].Fitted {
-			n++
-		}
-	}
-	return n
-}
+func (r Run) fitted() int { return analyze.Summarise(r.Mapping).Fitted }
 
 // unit and units are what the rows of the responses are called.
 func (r Run) unit() string {

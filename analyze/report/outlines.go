@@ -1,11 +1,13 @@
 package report
 
 import (
+	"io/fs"
 	"strings"
 
 	"cortexmap/analyze"
 	"cortexmap/analyze/draw"
 	"cortexmap/internal/cortex"
+	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
 )
 
@@ -28,6 +30,46 @@ func Outlines(g *cortex.Geometry, m *store.Mapping, h analyze.Hierarchy) []draw.
 		out = append(out, o)
 	}
 	return out
+}
+
+// Parcellation are the regions of the hierarchy as two label files draw them (.annot, lh then rh), the largest
+// first: for a mapping that left vertices out, whose own outlines would have holes.
+func Parcellation(g *cortex.Geometry, h analyze.Hierarchy, fsys fs.FS, lh, rh string) ([]draw.Outline, error) {
+	place, count := map[string]int{}, map[string]int{}
+	var all []draw.Outline
+	for _, roi := range h.ROIs() {
+		name := roi[strings.LastIndex(roi, "/")+1:]
+		if _, twice := place[name]; !twice {
+			place[name] = len(all)
+			all = append(all, draw.Outline{Name: name})
+		}
+	}
+	for side, file := range []string{lh, rh} {
+		labels, err := cortex.LoadLabels(fsys, file)
+		if err != nil {
+			return nil, err
+		}
+		if n := g.Hemis[side].N(); len(labels.Vertex) != n {
+			return nil, fault.Inputf("%s labels %d vertices, the surface %s has %d", file, len(labels.Vertex), g.Name, n)
+		}
+		for i := range all {
+			all[i].In[side] = make([]bool, len(labels.Vertex))
+		}
+		for v, k := range labels.Vertex {
+			if k < 0 {
+				continue
+			}
+			if i, ok := place[labels.Names[k]]; ok {
+				all[i].In[side][v] = true
+				count[all[i].Name]++
+			}
+		}
+	}
+	var out []draw.Outline
+	for _, name := range byCount(count) {
+		out = append(out, all[place[name]])
+	}
+	return out, nil
 }
 
 // regions lists the full names of what is outlined, the one with most vertices first.

@@ -11,7 +11,6 @@ import (
 	"strings"
 
 	"cortexmap/analyze"
-	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
 )
 
@@ -210,13 +209,13 @@ func lead(r Run) string {
 // keyNumbers are what a person looks for first.
 func keyNumbers(r Run) []keyNumber {
 	var out []keyNumber
-	v := vertexMeans(r.Mapping)
-	out = append(out, keyNumber{"R² on test images", short(v.r2), "", "mean over " + r.units() + ", fraction of variance"})
-	if !math.IsNaN(v.norm) {
-		out = append(out, keyNumber{"R² / noise ceiling", short(v.norm), "", fmt.Sprintf("mean over %s; mean ceiling %s", r.units(), short(v.ceiling))})
+	v := analyze.Summarise(r.Mapping)
+	out = append(out, keyNumber{"R² on test images", short(v.R2), "", "mean over " + r.units() + ", fraction of variance"})
+	if !math.IsNaN(v.R2Norm) {
+		out = append(out, keyNumber{"R² / noise ceiling", short(v.R2Norm), "", fmt.Sprintf("mean over %s; mean ceiling %s", r.units(), short(v.Ceiling))})
 	}
-	if !math.IsNaN(v.r) {
-		out = append(out, keyNumber{"median r", short(v.r), "", "Pearson on test images, over " + r.units()})
+	if !math.IsNaN(v.R) {
+		out = append(out, keyNumber{"median r", short(v.R), "", "Pearson on test images, over " + r.units()})
 	}
 	for _, a := range r.Results.Alignment {
 		if a.Quantity == "share" && a.Over == "rois" && !math.IsNaN(a.Slope.Estimate) {
@@ -234,24 +233,10 @@ func keyNumbers(r Run) []keyNumber {
 	return out
 }
 
-type means struct{ r2, norm, ceiling, r float64 }
-
-// vertexMeans sums a mapping up over its fitted units.
-func vertexMeans(m *store.Mapping) means {
-	var r2, norm, ceiling, r []float64
-	for i := range m.Vertices {
-		if v := &m.Vertices[i]; v.Fitted {
-			r2, r, ceiling = append(r2, float64(v.R2)), append(r, float64(v.R)), append(ceiling, float64(v.Ceiling))
-			norm = append(norm, float64(v.R2Norm))
-		}
-	}
-	return means{stats.Mean(r2), stats.Mean(norm), stats.Mean(ceiling), stats.Median(r)}
-}
-
 func text(s string) cell { return cell{Text: s} }
 func num(x float64) cell { return cell{Text: short(x), Number: true} }
 func whole(n int) cell   { return cell{Text: count(n), Number: true} }
-func with(x stats.Interval) cell {
+func with(x analyze.Interval) cell {
 	return cell{Text: short(x.Estimate), Small: bounds(x), Number: true}
 }
 
@@ -259,14 +244,14 @@ func with(x stats.Interval) cell {
 func overview(runs []Run) *table {
 	t := &table{Caption: "All mappings", Head: []string{"Network", "Subject", "Protocol", "Seed", "R²", "R² / ceiling", "median r", "Slope (shares, levels)"}}
 	for _, r := range runs {
-		info, v := &r.Mapping.Info, vertexMeans(r.Mapping)
-		slope := stats.Interval{Estimate: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
+		info, v := &r.Mapping.Info, analyze.Summarise(r.Mapping)
+		slope := analyze.Interval{Estimate: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
 		for _, a := range r.Results.Alignment {
 			if a.Quantity == "share" && a.Over == "rois" {
 				slope = a.Slope
 			}
 		}
-		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(info.Protocol), whole(info.Seed), num(v.r2), num(v.norm), num(v.r), with(slope)})
+		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(info.Protocol), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
 	}
 	return t
 }

@@ -12,8 +12,8 @@ import (
 	"testing"
 
 	"cortexmap/analyze"
+	"cortexmap/internal/cortex"
 	"cortexmap/internal/fault"
-	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
 )
 
@@ -219,13 +219,41 @@ func TestNothing(t *testing.T) {
 	}
 }
 
+// TestParcellation: the hierarchy's regions as the annotation has them, with the counts of its README.
+func TestParcellation(t *testing.T) {
+	g, err := cortex.LoadDemo(os.DirFS(demo))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := analyze.Hierarchy{Levels: []analyze.Level{{Name: "a", ROIs: []string{"FFC", "glasser_360/V1"}}, {Name: "b", ROIs: []string{"V1", "nowhere"}}}}
+	all, err := Parcellation(g, h, os.DirFS(demo), "rois/lh.glasser_360.annot", "rois/rh.glasser_360.annot")
+	if err != nil {
+		t.Fatal(err)
+	}
+	count := func(in []bool) (n int) {
+		for _, yes := range in {
+			if yes {
+				n++
+			}
+		}
+		return n
+	}
+	if len(all) != 2 || all[0].Name != "V1" || count(all[0].In[0]) != 284 || count(all[0].In[1]) != 299 || all[1].Name != "FFC" {
+		t.Errorf("outlines %d, first %q", len(all), all[0].Name)
+	}
+	g.Hemis[0].White.Points = g.Hemis[0].White.Points[:100]
+	if _, err := Parcellation(g, h, os.DirFS(demo), "rois/lh.glasser_360.annot", "rois/rh.glasser_360.annot"); fault.ClassOf(err) != fault.Input {
+		t.Errorf("labels of another mesh: %v", err)
+	}
+}
+
 func TestShort(t *testing.T) {
 	for x, want := range map[float64]string{0.4123: "0.41", -0.05: "−0.050", 0.0996: "0.10", 12.34: "12.3", 1234567: "1,234,567", -0.0001: "0", 0: "0", 9.996: "10.0", math.Inf(1): none} {
 		if got := short(x); got != want {
 			t.Errorf("%v is written %q, want %q", x, got, want)
 		}
 	}
-	if got := interval(stats.Interval{Estimate: 0.4, Lo: -0.1, Hi: 0.9}); got != "0.40 [−0.10, 0.90]" {
+	if got := interval(analyze.Interval{Estimate: 0.4, Lo: -0.1, Hi: 0.9}); got != "0.40 [−0.10, 0.90]" {
 		t.Errorf("interval %q", got)
 	}
 	for s, want := range map[float64]string{3.21: "3.2 s", 61: "61 s", 125: "2 min 05 s", 8000: "2.2 h"} {
