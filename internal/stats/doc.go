@@ -24,7 +24,7 @@
 // # Intervals and tests
 //
 // Bootstrap redraws images, never vertices: neighbours are copies of each other. Where a claim is made of a
-// map over one brain, SpatialModel estimates how far neighbours are copies and gives the variance of any
+// map over one brain, Spatial estimates how far neighbours are copies and gives the variance of any
 // weighted sum over vertices (see there). Over subjects there is TInterval. PermutationP counts the observed
 // arrangement among the permuted ones; FDR is Benjamini and Hochberg's.
 //
