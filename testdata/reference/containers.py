@@ -67,7 +67,80 @@ def mgh():
     golden(d, {"files": values})
 
 
-MAKE = {"mgh": mgh}
+def nifti():
+    d = folder("nifti")
+    a = np.arange(24).reshape(2, 3, 4)
+    affine = np.array([[-1.8, 0, 0, 20], [0, 1.8, 0.2, -30], [0, -0.1, 2, 10], [0, 0, 0, 1]])
+    rotation = nib.eulerangles.euler2mat(0.3, -0.2, 2.5) @ np.diag([1.8, 1.7, -2])
+    def save(name, a, kind=nib.Nifti1Image, sform=affine, qform=None, order="<", extensions=()):
+        img = kind(a, None, kind.header_class(endianness=order))
+        img.header.set_data_dtype(a.dtype)
+        img.header.set_sform(sform, 1 if sform is not None else 0)
+        img.header.set_qform(qform, 4 if qform is not None else 0)
+        for code, text in extensions:
+            img.header.extensions.append(nib.nifti1.Nifti1Extension(code, text))
+        nib.save(img, str(d / name))
+    for t in ("u1", "i1", "i2", "u2", "i4", "u4", "i8", "u8", "f4", "f8"):
+        save(f"{t}.nii", a[:, :, :1].astype(t))
+    save("write.nii", a.astype("i2"))
+    img = nib.load(str(d / "write.nii"))  # all that our writer says too
+    img.header.set_zooms(nib.affines.voxel_sizes(affine))
+    img.header.set_xyzt_units("mm")
+    (d / "write.nii").write_bytes(img.to_bytes())
+    save("betas.nii.gz", np.stack([a * 300, -a * 300], -1).astype("i2"), qform=None)
+    save("scaled.nii", (a[:, :, 0] * 300 + 1).astype("i2"))
+    b = bytearray((d / "scaled.nii").read_bytes())  # what is stored, not what it means, was given
+    b[112:120] = struct.pack("<2f", 1 / 300, 2)
+    (d / "scaled.nii").write_bytes(b)
+    save("quaternion.nii", a.astype("f4"), sform=None, qform=nib.affines.from_matvec(rotation, [3, -4, 5.5]))
+    save("nowhere.nii.gz", a.astype("u1"), sform=None)
+    save("two.nii", a.astype("f8") / 7, kind=nib.Nifti2Image, qform=nib.affines.from_matvec(rotation, [3, -4, 5.5]), sform=None, order=">")
+    save("big.nii.gz", a.astype("i4"), order=">", extensions=[(6, b"a comment"), (4, b"")])
+    save("flat.nii", np.array([1, 0, 2], "f4").reshape(3))
+    save("surface.nii.gz", np.ones((40000, 1, 1), "u1"))  # more than int16: FreeSurfer's hack
+    save("labels.nii.gz", (a % 3 - 1).astype("f4"))
+    values = {}
+    for p in sorted(d.iterdir()):
+        img = nib.load(str(p))
+        v = img.get_fdata().astype("f4").astype("f8")
+        v = v.reshape(v.shape + (1,) * (4 - v.ndim))
+        where = img.header["sform_code"] > 0 or img.header["qform_code"] > 0
+        flat = [v[..., k].ravel(order="F") for k in range(v.shape[3])]
+        values[p.name] = {"shape": list(img.shape), "type": str(img.header.get_data_dtype().newbyteorder("=")),
+                          "affine": img.affine[:3].ravel().tolist() if where else None, "extensions": [e.get_code() for e in img.header.extensions],
+                          "sums": [float((x * (np.arange(x.size) % 97 + 1)).sum()) for x in flat], "volumes": [plain(x[:24]) for x in flat]}
+    golden(d, {"files": values})
+
+
+def cifti():
+    d = folder("cifti")
+    C = nib.cifti2
+    surfaces = C.BrainModelAxis.from_surface(np.array([0, 2, 3]), 6, "CortexLeft") + C.BrainModelAxis.from_surface(np.array([1, 5]), 6, "CortexRight")
+    mask = np.zeros((2, 3, 4), bool)
+    mask[1, 2, 3] = mask[0, 1, 2] = True
+    voxels = C.BrainModelAxis.from_mask(mask, "BrainStem", np.diag([2, 2, 2, 1.0]))
+    def save(name, first, second, a):
+        img = C.Cifti2Image(a, (first, second))
+        img.update_headers()
+        nib.save(img, str(d / name))
+    a = np.arange(10, dtype="f4").reshape(2, 5)
+    a[1, 3] = np.nan
+    save("octa.dscalar.nii", C.ScalarAxis(["r2", "layer <1 & 2>"]), surfaces, a)
+    save("stem.dscalar.nii", C.ScalarAxis(["r2"]), surfaces + voxels, np.arange(7, dtype="f4")[None] / 3)
+    save("octa.dtseries.nii", C.SeriesAxis(0, 1.6, 2), surfaces, a)
+    save("octa.dlabel.nii", C.LabelAxis(["areas"], [{0: ("???", (0, 0, 0, 0)), 1: ("V1", (1, 0, 0, 1))}]), surfaces, a[:1] % 2)
+    save("octa.dconn.nii", surfaces, surfaces, np.zeros((5, 5), "f4"))
+    values = {}
+    for p in sorted(d.glob("*.dscalar.nii")):
+        img = nib.load(str(p))
+        maps, models = img.header.get_axis(0), img.header.get_axis(1)
+        values[p.name] = {"maps": list(maps.name), "values": [plain(r.astype("f8")) for r in img.get_fdata()],
+                          "structures": [str(n)[len("CIFTI_STRUCTURE_"):] for n in models.name], "vertices": models.vertex.tolist(),
+                          "voxels": models.voxel.tolist(), "surface": {k[len("CIFTI_STRUCTURE_"):]: v for k, v in models.nvertices.items()}}
+    golden(d, {"files": values})
+
+
+MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti}
 for name in sys.argv[1:] or MAKE:
     MAKE[name]()
     files = list((BRAIN / name).iterdir())
