@@ -18,7 +18,7 @@ type Task struct {
 	Name    string  `json:"name"`
 	Key     string  `json:"key"`
 	Folder  string  `json:"folder"` // below out
-	State   string  `json:"state"`  // done: made now; kept: was there; failed
+	State   string  `json:"state"`  // done: made now; kept: was there; failed; interrupted
 	Seconds float64 `json:"seconds"`
 	Error   string  `json:"error,omitempty"`
 }
@@ -36,13 +36,29 @@ func (r *run) task(kind, name, key, rel string, build func(final string) error) 
 	}
 	start := time.Now()
 	err = build(final)
-	t.State, t.Seconds = "done", time.Since(start).Seconds()
+	r.ended(t, start, err)
+	return rel, err
+}
+
+// ended puts a task that was worked on into the result.
+func (r *run) ended(t Task, start time.Time, err error) {
+	t.State, t.Seconds = state(err), time.Since(start).Seconds()
 	if err != nil {
-		t.State, t.Error = "failed", err.Error()
+		t.Error = err.Error()
 	}
 	r.result.Tasks = append(r.result.Tasks, t)
-	r.Log.Debug(t.State, "kind", kind, "name", name, "key", key, "seconds", t.Seconds)
-	return rel, err
+	r.Log.Debug(t.State, "kind", t.Kind, "name", t.Name, "key", t.Key, "seconds", t.Seconds)
+}
+
+// state is the word for how something ended.
+func state(err error) string {
+	switch {
+	case err == nil:
+		return "done"
+	case fault.ClassOf(err) == fault.Interrupted:
+		return "interrupted"
+	}
+	return "failed"
 }
 
 // filled makes a build of what fill writes into a folder beside the final one; an interrupted fill finds
@@ -84,17 +100,14 @@ type runFile struct {
 func (r *run) record(failure error) error {
 	f := runFile{
 		Format: 1, Version: r.Version, Command: r.Command, Device: r.device, Config: r.Config,
-		Started: r.started, Ended: time.Now(), State: "done",
+		Started: r.started, Ended: time.Now(), State: state(failure),
 		Tasks: r.result.Tasks, Warnings: r.result.Warnings, Report: r.result.Report,
 	}
 	if r.runtime != nil {
 		f.Library = r.runtime.Version()
 	}
 	if failure != nil {
-		f.State, f.Error = "failed", failure.Error()
-		if fault.ClassOf(failure) == fault.Interrupted {
-			f.State = "interrupted"
-		}
+		f.Error = failure.Error()
 	}
 	data, err := json.MarshalIndent(f, "", "  ")
 	if err != nil {

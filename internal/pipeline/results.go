@@ -44,9 +44,10 @@ type made struct {
 func (r *run) results() error {
 	key := r.resultsKey()
 	dir := filepath.Join(r.out, "results")
+	task := Task{Kind: "results", Name: "tables, maps and report", Key: key, Folder: "results", State: "kept"}
 	var old made
 	if err := readJSON(filepath.Join(dir, resultsName), &old); err == nil && old.Key == key {
-		r.result.Tasks = append(r.result.Tasks, Task{Kind: "results", Name: "tables, maps and report", Key: key, Folder: "results", State: "kept"})
+		r.result.Tasks = append(r.result.Tasks, task)
 		r.adopt(dir, old)
 		return nil
 	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -54,11 +55,7 @@ func (r *run) results() error {
 	}
 	start := time.Now()
 	m, err := r.analyze(dir, key)
-	t := Task{Kind: "results", Name: "tables, maps and report", Key: key, Folder: "results", State: "done", Seconds: time.Since(start).Seconds()}
-	if err != nil {
-		t.State, t.Error = "failed", err.Error()
-	}
-	r.result.Tasks = append(r.result.Tasks, t)
+	r.ended(task, start, err)
 	if err != nil {
 		return err
 	}
