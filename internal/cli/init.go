@@ -19,14 +19,18 @@ func (initCmd) Help() string {
 }
 
 func (c *initCmd) Run(e *env) error {
-	for _, f := range []struct{ from, to string }{
+	templates := []struct{ from, to string }{
 		{"configs/templates/pipeline.yaml", "pipeline.yaml"},
 		{"configs/templates/subject.yaml", filepath.Join("subject", "subject.yaml")},
-	} {
+	}
+	for _, f := range templates {
 		path := filepath.Join(c.Dir, f.to)
 		if _, err := os.Lstat(path); err == nil {
 			return fault.Inputf("%s exists already", path).Remedy("choose another folder, or remove the file")
 		}
+	}
+	for _, f := range templates {
+		path := filepath.Join(c.Dir, f.to)
 		data, err := fs.ReadFile(e.files, f.from)
 		if err != nil {
 			return err

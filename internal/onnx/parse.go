@@ -26,7 +26,7 @@ func ReadFile(path string) (*Model, error) {
 	defer f.Close()
 	st, err := f.Stat()
 	if err == nil && st.IsDir() {
-		return nil, fault.Inputf("%s is a folder, not an .onnx file", path)
+		return nil, fault.Inputf("%s is a folder, not an .onnx file", path).Remedy("name the file in it")
 	}
 	if err != nil {
 		return nil, unopened(err, path)
@@ -42,13 +42,17 @@ func ReadFile(path string) (*Model, error) {
 }
 
 func unopened(err error, path string) error {
+	var e *fault.Error
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		return fault.Inputf("%s does not exist: %w", path, err)
+		e = fault.Inputf("%s does not exist", path).Remedy("check the path")
 	case errors.Is(err, os.ErrPermission):
-		return fault.Machinef("no permission for %s: %w", path, err)
+		e = fault.Machinef("no permission for %s", path).Remedy("check the file's owner and mode")
+	default:
+		return fault.Inputf("%s can't be read: %w", path, err)
 	}
-	return fault.Inputf("%s can't be read: %w", path, err)
+	e.Err = err // the path stands in the text already
+	return e
 }
 
 func place(err error, path string) error {
@@ -104,7 +108,7 @@ func (r *reader) sniff() error {
 	case is("<!DOCTYPE"), is("<html"):
 		return fault.Inputf("this is a web page, not an ONNX model").Remedy("download the file itself")
 	case isText(head):
-		return fault.Inputf("this is a text file, not an ONNX model")
+		return fault.Inputf("this is a text file, not an ONNX model").Remedy("give the network's .onnx file itself")
 	}
 	return nil
 }

@@ -1,0 +1,222 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// scriptCommands are what scripts may call beside testscript's own.
+var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
+	"exits":    exits,
+	"told":     told,
+	"json":     jsonValue,
+	"subject":  makeSubject,
+	"head":     head,
+	"tmpfs":    tmpfs,
+	"unwhole":  unwhole,
+	"contents": contents,
+}
+
+// exits CODE PROGRAM ARG… runs a program that must end with CODE.
+func exits(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: exits CODE PROGRAM ARG…")
+	}
+	err := ts.Exec(args[1], args[2:]...)
+	code := 0
+	var exit *exec.ExitError
+	switch {
+	case errors.As(err, &exit):
+		code = exit.ExitCode()
+	case err != nil:
+		ts.Fatalf("%s: %v", args[1], err)
+	}
+	if got := strconv.Itoa(code); got != args[0] {
+		ts.Fatalf("exit code %s, want %s\nstdout:\n%s\nstderr:\n%s", got, args[0], ts.ReadFile("stdout"), ts.ReadFile("stderr"))
+	}
+}
+
+// keys of folders change with every version of our numbers.
+var keys = regexp.MustCompile(`-[0-9a-f]{12}\b`)
+
+// told FILE compares the whole of the last command's stderr with FILE, in which $NAME stands for the
+// environment's NAME and -KEY for a folder's key.
+func told(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: told FILE")
+	}
+	got := keys.ReplaceAllString(ts.ReadFile("stderr"), "-KEY")
+	want := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
+	if got != want {
+		ts.Fatalf("stderr is\n%s\nwant\n%s", got, want)
+	}
+}
+
+// json FILE PATH VALUE looks into JSON: PATH is dotted, an index counts from 0, # is the length, and VALUE
+// is compared with the value's JSON without its quotes.
+func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 {
+		ts.Fatalf("usage: [!] json FILE PATH VALUE")
+	}
+	var tree any
+	if err := json.Unmarshal([]byte(ts.ReadFile(args[0])), &tree); err != nil {
+		ts.Fatalf("%s: %v", args[0], err)
+	}
+	value, err := lookUp(tree, args[1])
+	if err != nil {
+		ts.Fatalf("%s: %s: %v", args[0], args[1], err)
+	}
+	text, err := json.Marshal(value)
+	ts.Check(err)
+	if got := strings.Trim(string(text), `"`); (got == args[2]) == neg {
+		ts.Fatalf("%s: %s is %s", args[0], args[1], got)
+	}
+}
+
+func lookUp(tree any, path string) (any, error) {
+	for _, step := range strings.Split(path, ".") {
+		switch node := tree.(type) {
+		case map[string]any:
+			value, ok := node[step]
+			if !ok {
+				return nil, fmt.Errorf("there is no %q", step)
+			}
+			tree = value
+		case []any:
+			if step == "#" {
+				tree = len(node)
+				continue
+			}
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(node) {
+				return nil, fmt.Errorf("there is no item %q of %d", step, len(node))
+			}
+			tree = node[i]
+		default:
+			return nil, fmt.Errorf("there is nothing below %q", step)
+		}
+	}
+	return tree, nil
+}
+
+// subject DIR PICTURES WINDOWS UNITS POSITIONS writes a smallSubject.
+func makeSubject(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 5 {
+		ts.Fatalf("usage: subject DIR PICTURES WINDOWS UNITS csv|mask|none")
+	}
+	var n [3]int
+	for i := range n {
+		var err error
+		n[i], err = strconv.Atoi(args[i+1])
+		ts.Check(err)
+	}
+	ts.Check(smallSubject{pictures: n[0], windows: n[1], units: n[2], positions: args[4]}.write(ts.MkAbs(args[0])))
+}
+
+// head FILE BYTES TO copies the beginning of a file.
+func head(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: head FILE BYTES TO")
+	}
+	n, err := strconv.Atoi(args[1])
+	ts.Check(err)
+	data, err := os.ReadFile(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(ts.MkAbs(args[2]), data[:n], 0o666))
+}
+
+// tmpfs DIR OPTIONS mounts a small file system in memory until the script ends.
+func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: tmpfs DIR OPTIONS")
+	}
+	dir := ts.MkAbs(args[0])
+	ts.Check(os.MkdirAll(dir, 0o777))
+	ts.Check(exec.Command("mount", "-t", "tmpfs", "-o", args[1], "tmpfs", dir).Run())
+	ts.Defer(func() { _ = exec.Command("umount", dir).Run() }) // the machine's, not the test's, if that fails
+}
+
+// mayMount finds out by trying.
+var mayMount = sync.OnceValue(func() bool {
+	dir, err := os.MkdirTemp("", "cortexmap-mount")
+	if err != nil {
+		return false
+	}
+	defer os.Remove(dir)
+	if exec.Command("mount", "-t", "tmpfs", "-o", "size=64k", "tmpfs", dir).Run() != nil {
+		return false
+	}
+	return exec.Command("umount", dir).Run() == nil
+})
+
+// scriptCondition knows [mount]: whether this process may mount a tmpfs.
+func scriptCondition(name string) (bool, error) {
+	if name == "mount" {
+		return mayMount(), nil
+	}
+	return false, fmt.Errorf("unknown condition %q", name)
+}
+
+// unwhole DIR fails on whatever a run that failed must not leave below DIR: temporary files, a task's
+// folder under its final name, and a run.json that claims success.
+func unwhole(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: unwhole DIR")
+	}
+	dir := ts.MkAbs(args[0])
+	for _, path := range below(ts, dir) {
+		switch {
+		case strings.Contains(filepath.Base(path), ".tmp"):
+			ts.Fatalf("%s is left", path)
+		case keys.MatchString(path) && !strings.Contains(path, ".partial"), strings.HasPrefix(path, "results/"):
+			ts.Fatalf("%s lies under its final name", path)
+		}
+	}
+	data, err := os.ReadFile(filepath.Join(dir, "run.json"))
+	if errors.Is(err, os.ErrNotExist) {
+		return
+	}
+	ts.Check(err)
+	var run struct{ State string }
+	ts.Check(json.Unmarshal(data, &run))
+	if run.State == "done" {
+		ts.Fatalf("run.json says done")
+	}
+}
+
+// contents DIR TO writes the names of the files below DIR into TO, keys as -KEY.
+func contents(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: contents DIR TO")
+	}
+	var b strings.Builder
+	for _, path := range below(ts, ts.MkAbs(args[0])) {
+		b.WriteString(keys.ReplaceAllString(path, "-KEY") + "\n")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o666))
+}
+
+// below is the files below a folder, with slashes, in order; none if the folder is not there.
+func below(ts *testscript.TestScript, dir string) (files []string) {
+	err := filepath.WalkDir(dir, func(path string, e os.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			rel, _ := filepath.Rel(dir, path) // path begins with dir
+			files = append(files, filepath.ToSlash(rel))
+		}
+		return err
+	})
+	if !errors.Is(err, os.ErrNotExist) {
+		ts.Check(err)
+	}
+	return files
+}
