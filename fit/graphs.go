@@ -304,28 +304,28 @@ func predictGraph(layers, grid, channels int, parts bool) *graph {
 }
 
 // momentsGraph adds a chunk of n images to the moments of (19). Inputs: the cell's five tokens, each float16
-// [L, n, C]; a [m, 5L], or for two paths the local [m, 4L] and the global [m, L] coefficients; y [m, n, 2],
-// the response and a one (both 0 where it is missing); the moments so far, s [m, C', C'] and r [m, C', 2],
-// C' = C, or 2C for two paths. Outputs: s and r. With missing responses the channels are masked by y's ones.
-func momentsGraph(layers, channels int, paths, missing bool) *graph {
+// [l, n, C], of the l layers that matter; a [m, 5l], or for two paths the local [m, 4l] and the global [m, l]
+// coefficients; y [m, n, 2], the response and a one (both 0 where it is missing); the moments so far, s
+// [m, C', C'] and r [m, C', 2], C' = C, or 2C for two paths. Outputs: s and r. With missing responses the
+// channels are masked by y's ones.
+func momentsGraph(channels int, paths, missing bool) *graph {
 	g := newGraph("moments")
-	l, c := int64(layers), int64(channels)
 	width := channels
 	var z []string
 	for k := range 5 {
-		z = append(z, g.float(g.f16(fmt.Sprintf("z%d", k), layers, "n", channels)))
+		z = append(z, g.f16(fmt.Sprintf("z%d", k), "l", "n", channels))
 	}
 	mix := func(a string, z ...string) string {
-		flat := g.reshape(g.concat(0, z...), l*int64(len(z)), -1) // [kL, n·C]
-		return g.reshape(g.op("MatMul", a, flat), 0, -1, c)
+		flat := g.reshape(g.float(g.concat(0, z...)), 0, -1) // [k·l, n·C]
+		return g.reshape(g.op("MatMul", a, flat), 0, -1, int64(channels))
 	}
 	var x string
 	if paths {
 		width = 2 * channels
-		local, global := g.f32("a.local", "m", 4*layers), g.f32("a.global", "m", layers)
+		local, global := g.f32("a.local", "m", "4l"), g.f32("a.global", "m", "l")
 		x = g.concat(2, mix(local, z[:4]...), mix(global, z[4]))
 	} else {
-		x = mix(g.f32("a", "m", 5*layers), z...)
+		x = mix(g.f32("a", "m", "5l"), z...)
 	}
 	y := g.f32("y", "m", "n", 2)
 	if missing {

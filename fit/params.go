@@ -40,16 +40,6 @@ func (p *params) size() int { return p.at[len(p.at)-1] }
 // part is the i-th tensor's slice of data, or of an array laid out alike.
 func (p *params) part(data []float32, i int) []float32 { return data[p.at[i]:p.at[i+1]:p.at[i+1]] }
 
-// tensor is a tensor's slice by name.
-func (p *params) tensor(name string) []float32 {
-	for i, n := range p.names {
-		if n == name {
-			return p.part(p.data, i)
-		}
-	}
-	panic(fmt.Sprintf("fit: no parameter %q", name))
-}
-
 // selectorParams lays the networks (2) out so that what selectorsGraph takes are slices: the first layers
 // of all heads side by side, then each head's own.
 func selectorParams(hs []head) *params {

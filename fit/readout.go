@@ -1,8 +1,10 @@
 package fit
 
 import (
+	"cmp"
 	"context"
 	"math"
+	"slices"
 
 	"cortexmap/internal/fault"
 
@@ -12,10 +14,11 @@ import (
 )
 
 const (
-	momentVertices = 64 // vertices a Run
-	priorRounds    = 6  // of EM for Σ from scratch
-	priorAgain     = 3  // from a Σ of before
-	readoutRounds  = 8  // of s2 and τ; they settle after three or four
+	momentVertices = 64   // vertices a Run
+	layerTrace     = 1e-4 // of a vertex's layer selector that the closed forms leave out
+	priorRounds    = 6    // of EM for Σ from scratch
+	priorAgain     = 3    // from a Σ of before
+	readoutRounds  = 8    // of s2 and τ; they settle after three or four
 	firstNoise     = 0.7
 	leastNoise     = 0.05 // of (19), in units of the response's variance
 	leastScale     = 1e-4 // of τ: a unit without signal
@@ -49,7 +52,7 @@ type momentsRoom struct {
 }
 
 func (m *model) newMoments(paths bool) (*momentsRunner, error) {
-	k, err := m.e.loadOnce(momentsGraph(m.L, m.C, paths, m.missing))
+	k, err := m.e.loadOnce(momentsGraph(m.C, paths, m.missing))
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,9 @@ func (m *model) newMoments(paths bool) (*momentsRunner, error) {
 // and are valid until its next call.
 func (r *momentsRunner) of(ctx context.Context, w int, p *packed, job cellJob, vertices []int32) (*moments, error) {
 	room, m, width := &r.rooms[w], len(vertices), r.width
-	r.coefficients(room, vertices)
+	lo, hi := r.layersOf(vertices)
+	l := hi - lo
+	r.coefficients(room, vertices, lo, hi)
 	now := 0
 	clear(room.s[0][:m*width*width])
 	clear(room.r[0][:m*width*2])
@@ -84,12 +89,12 @@ func (r *momentsRunner) of(ctx context.Context, w int, p *packed, job cellJob, v
 		r.responses(room, out, vertices, c.images)
 		var b binding
 		for _, row := range job.rows {
-			b.f16(p.token(c, row), r.L, n, r.C)
+			b.f16(p.token(c, row)[lo*n*r.C:hi*n*r.C], l, n, r.C)
 		}
 		if r.paths {
-			b.f32(room.a[:m*4*r.L], m, 4*r.L).f32(room.g[:m*r.L], m, r.L)
+			b.f32(room.a[:m*4*l], m, 4*l).f32(room.g[:m*l], m, l)
 		} else {
-			b.f32(room.a[:m*5*r.L], m, 5*r.L)
+			b.f32(room.a[:m*5*l], m, 5*l)
 		}
 		b.f32(room.y[:m*n*2], m, n, 2)
 		b.f32(room.s[now][:m*width*width], m, width, width).f32(room.r[now][:m*width*2], m, width, 2)
@@ -105,17 +110,38 @@ func (r *momentsRunner) of(ctx context.Context, w int, p *packed, job cellJob, v
 	return out, nil
 }
 
-func (r *momentsRunner) coefficients(room *momentsRoom, vertices []int32) {
-	j := 5 * r.L
-	for i, v := range vertices {
-		if !r.paths {
-			r.sel.coefficients(room.a[i*j:(i+1)*j], int(v), r.alpha)
-			continue
+// layersOf is the range of layers of which some vertex takes more than a trace.
+func (r *momentsRunner) layersOf(vertices []int32) (lo, hi int) {
+	lo, hi = r.L, 0
+	for _, v := range vertices {
+		for l, p := range r.sel.layer[int(v)*r.L : int(v+1)*r.L] {
+			if p > layerTrace {
+				lo, hi = min(lo, l), max(hi, l+1)
+			}
 		}
-		both := make([]float32, j)
-		r.sel.mix(both, int(v), r.alpha, r.alpha)
-		copy(room.a[i*4*r.L:], both[:4*r.L])
-		copy(room.g[i*r.L:], both[4*r.L:])
+	}
+	return lo, hi
+}
+
+func (r *momentsRunner) coefficients(room *momentsRoom, vertices []int32, lo, hi int) {
+	l, all := hi-lo, make([]float32, 5*r.L)
+	for i, v := range vertices {
+		if r.paths {
+			r.sel.mix(all, int(v), r.alpha, r.alpha)
+		} else {
+			r.sel.coefficients(all, int(v), r.alpha)
+		}
+		for k := range 5 {
+			part := all[k*r.L+lo : k*r.L+hi]
+			switch {
+			case !r.paths:
+				copy(room.a[(5*i+k)*l:], part)
+			case k < 4:
+				copy(room.a[(4*i+k)*l:], part)
+			default:
+				copy(room.g[i*l:], part)
+			}
+		}
 	}
 }
 
@@ -160,12 +186,20 @@ func (m *moments) finish(s, r2, room []float32) {
 	}
 }
 
-// momentJobs are the blocks that moments are taken of.
+// momentJobs are the blocks that moments are taken of. Within a cell vertices are sorted by layer, so that
+// a block reads few layers.
 func (m *model) momentJobs(vertices []int32) *layout {
 	l := layoutOf(m.sel, vertices, m.e.workers)
+	depth := make([]float64, m.V)
+	for v := range depth {
+		for k, p := range m.sel.layer[v*m.L : (v+1)*m.L] {
+			depth[v] += float64(k) * float64(p)
+		}
+	}
 	whole := l.jobs
 	l.jobs = nil
 	for _, j := range whole {
+		slices.SortStableFunc(l.order[j.from:j.to], func(a, b int32) int { return cmp.Compare(depth[a], depth[b]) })
 		n := j.len()
 		parts := (n + momentVertices - 1) / momentVertices
 		for i := range parts {

@@ -441,3 +441,35 @@ func primalRidge(t *testing.T, in Input, l int, penalty float64) float64 {
 	}
 	return sum
 }
+
+// A layer that says nothing, one that is not finite, and a network of one layer.
+func TestOddLayers(t *testing.T) {
+	p := plant(t, 9, 120, 12)
+	blank := func(widths []int, value float32) Input {
+		in := p.in
+		var tokens [][]float32
+		for l, d := range widths {
+			x := make([]float32, len(in.Subject.Images.Stimuli)*65*d)
+			for i := range x {
+				x[i] = value
+				if l == 0 {
+					x[i] = float32(math.Sin(float64(i * i % 1009)))
+				}
+			}
+			tokens = append(tokens, x)
+		}
+		in.Features = makeStore(t, t.TempDir(), p.in.Features.Images, widths, tokens)
+		return in
+	}
+	set := quick("sound")
+	set.Epochs = 1
+	checkShape(t, fitPlanted(t, blank([]int{6, 5}, 3), set, 2), p.in)
+	one := fitPlanted(t, blank([]int{6}, 0), set, 2)
+	if row := one.Vertices[0]; row.LayerEntropy != 0 || row.Depth == row.Depth {
+		t.Errorf("one layer: entropy %v, depth %v", row.LayerEntropy, row.Depth)
+	}
+	_, err := Run(context.Background(), orttest.Runtime(t), blank([]int{6, 5}, nan32()), Options{Settings: &set, Threads: 2})
+	if err == nil || !strings.Contains(err.Error(), "block2") {
+		t.Errorf("NaN tokens: %v", err)
+	}
+}

@@ -3,6 +3,7 @@ package fit
 import (
 	"context"
 	"math"
+	"slices"
 
 	"gonum.org/v1/gonum/mat"
 )
@@ -30,10 +31,13 @@ func (m *model) scores(ctx context.Context, images []int, ranks []int) (*scoreMa
 	s.score = make([]float32, len(s.vertices)*m.L*m.tokens())
 	s.layers, s.paths = make([]*mat.Dense, m.L), make([]*mat.Dense, m.L)
 	y := m.centredTargets(s.vertices, images)
+	// Two layers at a time: this one's channels and those of the one before.
 	var before []float32
+	size := slices.Max(ranks) * m.tokens() * len(images)
+	rooms := [2][]float32{make([]float32, size), make([]float32, size)}
 	for l := range m.L {
-		x, err := m.channelsOf(ctx, l, ranks[l], images)
-		if err != nil {
+		x := rooms[l%2][:ranks[l]*m.tokens()*len(images)]
+		if err := m.channelsOf(ctx, x, l, ranks[l], images); err != nil {
 			return nil, err
 		}
 		if err := m.scoreLayer(ctx, s, l, ranks[l], x, y); err != nil {
@@ -79,20 +83,19 @@ func (m *model) centredTargets(vertices []int32, images []int) []float32 {
 	return y
 }
 
-// channelsOf is a layer's tokens after the bottleneck, [G²+1, images, rank].
-func (m *model) channelsOf(ctx context.Context, l, rank int, images []int) ([]float32, error) {
+// channelsOf fills x with a layer's tokens after the bottleneck, [G²+1, images, rank].
+func (m *model) channelsOf(ctx context.Context, x []float32, l, rank int, images []int) error {
 	k, err := m.e.loadOnce(layerGraph(m.widths[l], m.G, rank))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	defer k.close()
 	n, d := len(images), m.widths[l]
-	x := make([]float32, m.tokens()*n*rank)
 	in, out := make([][]uint16, m.e.workers), make([][]float32, m.e.workers)
 	for w := range in {
 		in[w], out[w] = make([]uint16, mapImages*m.tokens()*d), make([]float32, m.tokens()*mapImages*rank)
 	}
-	err = m.e.spread(ctx, (n+mapImages-1)/mapImages, func(ctx context.Context, w, i int) error {
+	return m.e.spread(ctx, (n+mapImages-1)/mapImages, func(ctx context.Context, w, i int) error {
 		from, to := i*mapImages, min(n, (i+1)*mapImages)
 		c := to - from
 		if err := m.read(ctx, l, images[from:to], in[w][:c*m.tokens()*d]); err != nil {
@@ -112,7 +115,6 @@ func (m *model) channelsOf(ctx context.Context, l, rank int, images []int) ([]fl
 		}
 		return nil
 	})
-	return x, err
 }
 
 // scoreLayer takes the least squares of every token.

@@ -85,7 +85,7 @@ func (m *model) whiten(ctx context.Context, images []int) ([]int, error) {
 			return err
 		}
 		rh, err := m.axes(l, "global", glo, m.bottleneck.part(m.bottleneck.data, 2*l+1))
-		ranks[l] = max(rk, rh)
+		ranks[l] = max(rk, rh, 1)
 		m.report.progress("statistics", l+1, m.L)
 		return err
 	})
@@ -162,7 +162,8 @@ func (m *model) roughMean(x []uint16, d, from, to int) []float32 {
 func (m *model) axes(l int, path string, c *covariance, dst []float32) (int, error) {
 	d := m.widths[l]
 	var eig mat.EigenSym
-	if ok := eig.Factorize(c.matrix(), true); !ok {
+	s := c.matrix()
+	if !finite(s) || !eig.Factorize(s, true) {
 		return 0, fault.Inputf("the %s tokens of layer %s have no covariance: values that are not finite", path, m.Features.Layers[l].Name).
 			In("%s", m.Features.Dir()).Remedy("extract again with a float32 network, or leave the layer out")
 	}
@@ -187,6 +188,11 @@ func (m *model) axes(l int, path string, c *covariance, dst []float32) (int, err
 		}
 	}
 	return rank, nil
+}
+
+func finite(s *mat.SymDense) bool {
+	trace := mat.Trace(s) // a value that is not finite makes its own variance so
+	return !math.IsNaN(trace) && !math.IsInf(trace, 0)
 }
 
 // sign makes an eigenvector's largest entry positive, which LAPACK leaves open.
