@@ -140,7 +140,55 @@ def cifti():
     golden(d, {"files": values})
 
 
-MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti}
+def pickles():
+    d = folder("pickle")
+    names = {0: "Unknown", 1: "OFA", 2: "FFA-1", 3: "FFA-2", 4: "mTL-faces", 5: "aTL-faces"}
+    def save(name, what, protocol=None, change=lambda b: b):
+        a = np.empty((), object)
+        a[()] = what
+        if protocol is None:
+            np.save(str(d / name), what)
+            return
+        with open(d / name, "wb") as f:  # as other versions of numpy wrote it
+            np.lib.format.write_array_header_1_0(f, dict(descr="|O", fortran_order=False, shape=()))
+            f.write(change(pickle.dumps(a, protocol=protocol)))
+    numpy1 = lambda b: b.replace(b"numpy._core.multiarray", b"numpy.core.multiarray")
+    save("mapping_floc-faces.npy", names)
+    for protocol in (2, 3, 5):
+        save(f"protocol{protocol}.npy", names, protocol)
+    save("numpy1.npy", names, 3, numpy1)
+    save("int64_keys.npy", {np.int64(k): v for k, v in names.items()}, 3, numpy1)
+    save("small_keys.npy", {np.int16(-1): "outside", np.uint8(200): "V1", np.dtype(">i4").type(7): "hV4"}, 2)
+    save("numpy_names.npy", {1: np.str_("V1v"), 2: np.str_("é")})
+    save("numbers.npy", {-1: "a", 300: "b", 70000: "c", -70000: "d", 1 << 40: "e", -(1 << 40): "f"})
+    save("one.npy", {1: "V1"})
+    save("empty.npy", {})
+    save("many.npy", {k: f"area {k}" for k in range(260)}, 3)
+    save("unicode.npy", {1: "aire visuelle primaire, « V1 » " + "x" * 300})
+    good = sorted(p.name for p in d.iterdir())
+    values = {n: {str(int(k)): str(v) for k, v in np.load(str(d / n), allow_pickle=True).item().items()} for n in good}
+    # refused
+    save("list.npy", ["V1", "V2"])
+    np.save(str(d / "two.npy"), np.array([{1: "a"}, {2: "b"}], object))
+    save("nested.npy", {1: {"a": 1}})
+    save("text_keys.npy", {"V1": 1})
+    class Evil:
+        def __reduce__(self):
+            return (os.system, ("echo this must never run",))
+    with open(d / "evil.npy", "wb") as f:
+        np.lib.format.write_array_header_1_0(f, dict(descr="|O", fortran_order=False, shape=()))
+        f.write(pickle.dumps(Evil(), protocol=4))
+    save("protocol0.npy", names, 0)
+    used = set()
+    for n in good:
+        with open(d / n, "rb") as f:
+            np.lib.format.read_magic(f)
+            np.lib.format.read_array_header_1_0(f)
+            used |= {op.name for op, *_ in pickletools.genops(f.read())}
+    golden(d, {"files": values, "opcodes": {"used": sorted(used)}})
+
+
+MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti, "pickle": pickles}
 for name in sys.argv[1:] or MAKE:
     MAKE[name]()
     files = list((BRAIN / name).iterdir())

@@ -144,9 +144,7 @@ func (h *Header) setType(l *literal) {
 	widths := map[string]int{"f2": 2, "f4": 4, "f8": 8, "i1": 1, "i2": 2, "i4": 4, "i8": 8, "u1": 1, "u2": 2, "u4": 4, "u8": 8, "b1": 1}
 	width, known := widths[typ]
 	switch {
-	case typ == "O":
-		l.refuse(fault.Inputf("the .npy file holds Python objects (a pickle), not numbers").
-			Remedy("save it as an array of numbers: numpy.save(name, numpy.asarray(x, 'f4'))"))
+	case typ == "O": // Parse refuses it, Object wants it
 	case !known || width > 1 && order != "<" && order != ">":
 		l.refuse(fault.Inputf("the .npy type %q is not read; f2 f4 f8, integers and booleans are", descr).
 			Remedy("convert it: numpy.save(name, x.astype('f4'))"))

@@ -14,7 +14,8 @@
 //	then           the elements, nothing after them
 //
 // descr is byte order (< little, > big, | of one byte), kind and bytes: f2 f4 f8, i1 i2 i4 i8,
-// u1 u2 u4 u8, b1. Objects (|O, a pickle) and records (a list) are refused. The shape of one dimension
+// u1 u2 u4 u8, b1. Records (a list) are refused; so are objects (|O, a pickle), but for the few that package
+// pickle reads. The shape of one dimension
 // is (5,), of none (). In C order the last index is fastest, in Fortran order (transposed arrays, MATLAB's
 // users) the first. numpy pads so that the elements begin at a multiple of 64 bytes; older versions
 // aligned to 16.
@@ -105,6 +106,10 @@ func Parse(r io.ReaderAt, size int64) (*Array, error) {
 	if err != nil {
 		return nil, err
 	}
+	if h.Type == "O" {
+		return nil, fault.Inputf("the .npy file holds Python objects (a pickle), not numbers").
+			Remedy("save it as an array of numbers: numpy.save(name, numpy.asarray(x, 'f4'))")
+	}
 	want := int64(h.Len()) * int64(h.width)
 	if got := size - offset; got < want {
 		return nil, fault.Inputf("the .npy file is cut short: shape %s of %s needs %d bytes of data, it has %d", h.shapeText(), h.Type, want, got).
@@ -114,6 +119,19 @@ func Parse(r io.ReaderAt, size int64) (*Array, error) {
 			Remedy("save one array a file with numpy.save")
 	}
 	return &Array{Header: h, r: r, offset: offset, close: func() error { return nil }}, nil
+}
+
+// Object gives the shape of an array of Python objects, and the pickle that holds it, which package pickle
+// reads. An array of numbers is a fault.
+func Object(r io.ReaderAt, size int64) (shape []int, pickle *io.SectionReader, err error) {
+	h, offset, err := readHeader(r, size)
+	if err != nil {
+		return nil, nil, err
+	}
+	if h.Type != "O" {
+		return nil, nil, fault.Inputf("the .npy file holds an array of %s, not Python objects", h.Type)
+	}
+	return h.Shape, io.NewSectionReader(r, offset, size-offset), nil
 }
 
 // Close lets go of the file and its pages. Slices that Float32 returned must not be used afterwards if
