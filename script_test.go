@@ -62,7 +62,7 @@ func told(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// json FILE PATH VALUE looks into JSON: PATH is dotted, an index counts from 0, # is the length, and VALUE
+// json FILE PATH VALUE looks into JSON: PATH is dotted, an index counts from 0, len is a list's length, and VALUE
 // is compared with the value's JSON without its quotes.
 func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
@@ -93,7 +93,7 @@ func lookUp(tree any, path string) (any, error) {
 			}
 			tree = value
 		case []any:
-			if step == "#" {
+			if step == "len" {
 				tree = len(node)
 				continue
 			}

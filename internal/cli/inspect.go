@@ -10,6 +10,7 @@ import (
 
 	"cortexmap/extract"
 	"cortexmap/internal/ort"
+	"cortexmap/internal/store"
 )
 
 type inspectCmd struct {
@@ -85,7 +86,7 @@ func (e *env) printNetwork(r extract.Report) {
 	fmt.Fprintln(w, "\npreprocessing:")
 	from, _ := r.Preprocessing["from"].(map[string]string)
 	for _, k := range slices.Sorted(maps.Keys(r.Preprocessing)) {
-		if k == "from" {
+		if inputs, ok := r.Preprocessing[k].(map[string][]float64); k == "from" || ok && len(inputs) == 0 {
 			continue
 		}
 		fmt.Fprintf(w, "  %s: %v", k, r.Preprocessing[k])
@@ -95,7 +96,12 @@ func (e *env) printNetwork(r extract.Report) {
 		fmt.Fprintln(w)
 	}
 	c := r.Estimate
-	fmt.Fprintf(w, "\n%d pictures: %.2f GB of tokens", c.Images, float64(c.Bytes)/1e9)
+	fmt.Fprintf(w, "\n%d pictures: ", c.Images)
+	if slices.ContainsFunc(r.Layers, func(l store.Layer) bool { return l.Width == 0 }) {
+		fmt.Fprint(w, "the size of their tokens is not known before the network has run")
+	} else {
+		fmt.Fprintf(w, "%.2f GB of tokens", float64(c.Bytes)/1e9)
+	}
 	if c.Seconds > 0 {
 		fmt.Fprintf(w, ", about %s on this machine (decoding apart), %.2f GB of memory beside ONNX Runtime's own",
 			time.Duration(c.Seconds*float64(time.Second)).Round(time.Second), float64(c.BuffersAndModel)/1e9)
