@@ -149,14 +149,28 @@ func (r *run) study(m *mapped) (report.Run, error) {
 	run := report.Run{Mapping: m.Mapping, Hierarchy: h, Geometry: m.Brain.geometry}
 	if s := m.Brain.sim; s != nil {
 		run.Difficulty = s.Description.String()
+		// from the atlas itself: the subject has but a part of each area's vertices
+		run.Outlines, err = report.Parcellation(m.Brain.geometry, h, r.Demo, "rois/lh.glasser_360.annot", "rois/rh.glasser_360.annot")
+		if err != nil {
+			return report.Run{}, err
+		}
 		if s.planted(m) {
 			m.Truth = s.truth
 		}
 	}
 	manifest := r.tokens[pair{m.Network, m.Brain}].manifest
 	run.Features = &manifest
-	run.Results, err = analyze.Run(r.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: math.NaN()})
+	run.Results, err = analyze.Run(r.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r.r2Top()})
 	return run, err
+}
+
+// r2Top is the common upper end of all plates' R².
+func (r *run) r2Top() float64 {
+	all := make([]*store.Mapping, len(r.mappings))
+	for i, m := range r.mappings {
+		all[i] = m.Mapping
+	}
+	return analyze.R2Top(all...)
 }
 
 // planted says whether a mapping can be compared with what was planted: it is FactorTopy's, of the network
@@ -317,8 +331,8 @@ func summaryRow(run report.Run) []string {
 	if i.Simulated {
 		subject += " (simulated)"
 	}
-	fitted, r2, norm := means(run.Mapping)
-	row := []string{i.Model, subject, i.Method, strconv.Itoa(fitted), number(r2), number(norm), "", "", ""}
+	s := analyze.Summarise(run.Mapping)
+	row := []string{i.Model, subject, i.Method, strconv.Itoa(s.Fitted), number(s.R2), number(s.R2Norm), "", "", ""}
 	for _, a := range run.Results.Alignment {
 		if a.Quantity == "share" && a.Over == "rois" {
 			row[6] = fmt.Sprintf("%s [%s, %s]", number(a.Slope.Estimate), number(a.Slope.Lo), number(a.Slope.Hi))
@@ -326,24 +340,6 @@ func summaryRow(run report.Run) []string {
 		}
 	}
 	return row
-}
-
-// means are over fitted units; of R²/ceiling over those with a ceiling.
-func means(m *store.Mapping) (fitted int, r2, norm float64) {
-	var n int
-	for i := range m.Vertices {
-		v := &m.Vertices[i]
-		if !v.Fitted {
-			continue
-		}
-		fitted++
-		r2 += float64(v.R2)
-		if x := float64(v.R2Norm); !math.IsNaN(x) {
-			norm += x
-			n++
-		}
-	}
-	return fitted, r2 / float64(fitted), norm / float64(n)
 }
 
 func recoveryNotes(run report.Run) []string {
