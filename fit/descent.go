@@ -20,7 +20,7 @@ type descent struct {
 
 	w, gw, b, gb []float32 // [V, C], [V]: in the order of places
 	wAdam, bAdam *adam     // likewise
-	spare        []float32 // [V, C]
+	spare        []float32 // [V, C] by vertex, while the order changes
 	a, ga, sumGA []float32 // [V, J] coefficients with α, gradient of one step, sum over steps
 	target       []float32 // [V, B]
 	gout         []float32 // [V, heads] in the order of vertices
@@ -238,11 +238,13 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 	if err := d.bottleneckPass(ctx, b); err != nil {
 		return 0, err
 	}
+	if err := d.sumBottlenecks(ctx); err != nil {
+		return 0, err
+	}
 	loss := 0.0
 	for _, l := range d.losses {
 		loss += l
 	}
-	axpy(d.alpha, d.ga, d.sumGA)
 	due := (d.t+1)%d.set.SelectorsEvery == 0
 	if due {
 		reg := d.regulariser()
@@ -264,9 +266,13 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 			return 0, err
 		}
 	}
-	d.applyShared(d.kAdam, d.set.RateBottleneck*rate, d.bottleneck.data, d.gk[0])
+	if err := d.applyShared(ctx, d.kAdam, d.set.RateBottleneck*rate, d.bottleneck.data, d.gk[0]); err != nil {
+		return 0, err
+	}
 	if due {
-		d.applyShared(d.selAdam, d.set.RateSelectors*rate, d.net.params.data, d.gsel)
+		if err := d.applyShared(ctx, d.selAdam, d.set.RateSelectors*rate, d.net.params.data, d.gsel); err != nil {
+			return 0, err
+		}
 	}
 	d.t++
 	return loss, nil
@@ -287,31 +293,35 @@ func (d *descent) sort(ctx context.Context) error {
 	}
 	lay := layoutOf(d.sel, nil, d.e.workers)
 	if d.lay == nil || !slices.Equal(lay.order, d.lay.order) {
-		d.reorder(&d.w, lay, d.C)
-		d.reorder(&d.wAdam.m, lay, d.C)
-		d.reorder(&d.wAdam.v, lay, d.C)
-		d.reorder(&d.b, lay, 1)
-		d.reorder(&d.bAdam.m, lay, 1)
-		d.reorder(&d.bAdam.v, lay, 1)
+		for _, x := range [][]float32{d.w, d.wAdam.m, d.wAdam.v} {
+			d.reorder(x, lay, d.C)
+		}
+		for _, x := range [][]float32{d.b, d.bAdam.m, d.bAdam.v} {
+			d.reorder(x, lay, 1)
+		}
 	}
 	d.lay = lay
 	d.unbind()
 	j := 5 * d.L
-	for i, v := range lay.order {
-		d.sel.coefficients(d.a[i*j:(i+1)*j], int(v), d.alpha)
-	}
-	clear(d.sumGA)
-	return nil
+	return d.e.each(ctx, func(_ context.Context, w int) error {
+		from, to := d.e.share(d.V, w)
+		for i := from; i < to; i++ {
+			d.sel.coefficients(d.a[i*j:(i+1)*j], int(lay.order[i]), d.alpha)
+		}
+		clear(d.sumGA[from*j : to*j])
+		return nil
+	})
 }
 
 // reorder brings an array from the present order of places to that of lay.
-func (d *descent) reorder(x *[]float32, lay *layout, width int) {
-	old := slices.Clone(*x)
-	if d.lay != nil {
-		d.lay.scatter(*x, old, width) // by vertex
-		copy(old, *x)
+func (d *descent) reorder(x []float32, lay *layout, width int) {
+	byVertex := d.spare[:len(x)]
+	if d.lay == nil {
+		copy(byVertex, x)
+	} else {
+		d.lay.scatter(byVertex, x, width)
 	}
-	lay.gather(*x, old, width)
+	lay.gather(x, byVertex, width)
 }
 
 // bind makes the cells' tensors for batches of n images.
@@ -362,6 +372,8 @@ func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)
 			for b := range n {
 				d.scatterTokens(gt[b*d.tableRow():(b+1)*d.tableRow()], d.gz[w][b*jc:(b+1)*jc], job.rows)
 			}
+			j := 5 * d.L
+			axpy(d.alpha, d.ga[job.from*j:job.to*j], d.sumGA[job.from*j:job.to*j])
 			done(job)
 		}
 		return nil
@@ -379,9 +391,9 @@ func (d *descent) scatterTokens(gt, gz []float32, rows [5]int64) {
 	}
 }
 
-// bottleneckPass is (12), each worker on a part of the images; the sum is left in gk[0].
+// bottleneckPass is (12), each worker on a part of the images.
 func (d *descent) bottleneckPass(ctx context.Context, b *batch) error {
-	err := d.e.each(ctx, func(ctx context.Context, w int) error {
+	return d.e.each(ctx, func(ctx context.Context, w int) error {
 		from, to := d.e.share(len(b.images), w)
 		if from == to {
 			clear(d.gk[w])
@@ -400,10 +412,17 @@ func (d *descent) bottleneckPass(ctx context.Context, b *batch) error {
 		}
 		return d.back.run(ctx, w, &in)
 	})
-	for _, g := range d.gk[1:] {
-		axpy(1, g, d.gk[0])
-	}
-	return err
+}
+
+// sumBottlenecks leaves the sum of the workers' gradients in gk[0].
+func (d *descent) sumBottlenecks(ctx context.Context) error {
+	return d.e.each(ctx, func(_ context.Context, w int) error {
+		from, to := d.e.share(d.bottleneck.size(), w)
+		for _, g := range d.gk[1:] {
+			axpy(1, g[from:to], d.gk[0][from:to])
+		}
+		return nil
+	})
 }
 
 // selectorPass is (13), (14) and the networks' gradient, from the mean of the gradients since the last time.
@@ -443,6 +462,11 @@ func (d *descent) applyReadout(w, b adamStep, from, to int) {
 	b.apply(d.b[from:to], d.gb[from:to], d.bAdam.m[from:to], d.bAdam.v[from:to], d.scale)
 }
 
-func (d *descent) applyShared(a *adam, rate float64, theta, g []float32) {
-	a.next(rate, d.set.Decay).apply(theta, g, a.m, a.v, d.scale)
+func (d *descent) applyShared(ctx context.Context, a *adam, rate float64, theta, g []float32) error {
+	step := a.next(rate, d.set.Decay)
+	return d.e.each(ctx, func(_ context.Context, w int) error {
+		from, to := d.e.share(len(theta), w)
+		step.apply(theta[from:to], g[from:to], a.m[from:to], a.v[from:to], d.scale)
+		return nil
+	})
 }
