@@ -25,6 +25,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"tmpfs":    tmpfs,
 	"unwhole":  unwhole,
 	"contents": contents,
+	"stamps":   stamps,
 }
 
 // exits CODE PROGRAM ARG… runs a program that must end with CODE.
@@ -62,14 +63,18 @@ func told(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// json FILE PATH VALUE looks into JSON: PATH is dotted, an index counts from 0, len is a list's length, and VALUE
+// json FILE PATH VALUE looks into JSON: FILE may be a pattern, PATH is dotted, an index counts from 0, len is a list's length, and VALUE
 // is compared with the value's JSON without its quotes.
 func jsonValue(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 3 {
 		ts.Fatalf("usage: [!] json FILE PATH VALUE")
 	}
+	file := args[0]
+	if found, err := filepath.Glob(ts.MkAbs(file)); err == nil && len(found) == 1 {
+		file = found[0]
+	}
 	var tree any
-	if err := json.Unmarshal([]byte(ts.ReadFile(args[0])), &tree); err != nil {
+	if err := json.Unmarshal([]byte(ts.ReadFile(file)), &tree); err != nil {
 		ts.Fatalf("%s: %v", args[0], err)
 	}
 	value, err := lookUp(tree, args[1])
@@ -202,6 +207,25 @@ func contents(ts *testscript.TestScript, neg bool, args []string) {
 	var b strings.Builder
 	for _, path := range below(ts, ts.MkAbs(args[0])) {
 		b.WriteString(keys.ReplaceAllString(path, "-KEY") + "\n")
+	}
+	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o666))
+}
+
+// stamps DIR TO writes names, sizes and times of the files below DIR into TO, but those that every run
+// writes.
+func stamps(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: stamps DIR TO")
+	}
+	dir := ts.MkAbs(args[0])
+	var b strings.Builder
+	for _, path := range below(ts, dir) {
+		if path == "run.json" || path == "log.jsonl" {
+			continue
+		}
+		info, err := os.Stat(filepath.Join(dir, path))
+		ts.Check(err)
+		fmt.Fprintln(&b, path, info.Size(), info.ModTime().UnixNano())
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o666))
 }

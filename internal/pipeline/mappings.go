@@ -59,13 +59,11 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 		word = ridgeLayers
 	}
 	rel := filepath.Join("mappings", store.SafeName(n.Name), store.SafeName(b.Name), fmt.Sprintf("%s-seed%d-%s", word, seed, key))
-	made := false
 	folder, err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(final string) error {
 		m, err := r.fit(n, b, method, seed)
 		if err != nil {
 			return err
 		}
-		made = true
 		r.describe(m, n, b, key)
 		return m.Write(final)
 	})
@@ -78,11 +76,7 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 	}
 	m.Info.Model, m.Info.Family, m.Info.Subject = n.Name, n.family(), b.Name // as they are called now
 	for _, w := range m.Info.Warnings {
-		if made { // the fit said them
-			r.note(w)
-		} else {
-			r.warn(w)
-		}
+		r.warn(w)
 	}
 	r.mappings = append(r.mappings, &mapped{Mapping: m, Network: n, Brain: b})
 	return nil
@@ -152,10 +146,8 @@ func (r *run) describe(m *store.Mapping, n *network, b *brain, key string) {
 	}
 	i.Generator = b.sim.options.Generator
 	if n.weights != b.sim.weights {
-		w := store.Warning{ID: "favours-generator", Text: fmt.Sprintf(
-			"%s: its responses are simulated from %s, so that a comparison of networks on it favours %s", b.Name, i.Generator, i.Generator)}
-		i.Warnings = append(i.Warnings, w)
-		r.warn(w)
+		i.Warnings = append(i.Warnings, store.Warning{ID: "favours-generator", Text: fmt.Sprintf(
+			"%s: its responses are simulated from %s, so that a comparison of networks on it favours %s", b.Name, i.Generator, i.Generator)})
 	}
 }
 

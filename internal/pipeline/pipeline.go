@@ -17,11 +17,9 @@ import (
 	"fmt"
 	"io/fs"
 	"log/slog"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"time"
 
 	"cortexmap/internal/config"
@@ -154,7 +152,7 @@ func (r *run) begin() (stop func(), err error) {
 	if err != nil {
 		return nil, elsewhere(durable.Explain(err, path))
 	}
-	r.Log = slog.New(tee{r.Log.Handler(), slog.NewJSONHandler(f, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: finite})})
+	r.Log = slog.New(newTee(r.Log.Handler(), f))
 	r.Log.Debug("run", "version", r.Version, "command", r.Command)
 	return func() { f.Close() }, nil
 }
@@ -166,16 +164,6 @@ func elsewhere(err error) error {
 		return f.Remedy("choose another folder with --out")
 	}
 	return err
-}
-
-// finite writes numbers that JSON has no word for as text.
-func finite(_ []string, a slog.Attr) slog.Attr {
-	if a.Value.Kind() == slog.KindFloat64 {
-		if x := a.Value.Float64(); math.IsNaN(x) || math.IsInf(x, 0) {
-			return slog.String(a.Key, strconv.FormatFloat(x, 'g', -1, 64))
-		}
-	}
-	return a
 }
 
 // start finds and loads ONNX Runtime when the first task needs it, so that a finished run needs no library.
@@ -216,48 +204,14 @@ func (r *run) close() {
 
 // warn adds a warning, and says it, once.
 func (r *run) warn(w store.Warning) {
-	if r.note(w) {
-		r.Log.Warn(w.Text, "id", w.ID)
+	if !slices.Contains(r.result.Warnings, w) {
+		r.result.Warnings = append(r.result.Warnings, w)
 	}
-}
-
-// note adds a warning that somebody else has said; false if it is there already.
-func (r *run) note(w store.Warning) bool {
-	if slices.Contains(r.result.Warnings, w) {
-		return false
-	}
-	r.result.Warnings = append(r.result.Warnings, w)
-	return true
+	r.Log.Warn(w.Text, "id", w.ID)
 }
 
 // progress is the callback of one task.
 func (r *run) progress(format string, args ...any) func(done, total int) {
 	name := fmt.Sprintf(format, args...)
 	return func(done, total int) { r.Progress(name, done, total) }
-}
-
-// tee hands every record to the screen's handler and to the run's log.
-type tee [2]slog.Handler
-
-func (t tee) Enabled(ctx context.Context, l slog.Level) bool {
-	return t[0].Enabled(ctx, l) || t[1].Enabled(ctx, l)
-}
-
-func (t tee) Handle(ctx context.Context, rec slog.Record) error {
-	for _, h := range t {
-		if h.Enabled(ctx, rec.Level) {
-			if err := h.Handle(ctx, rec.Clone()); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-func (t tee) WithAttrs(a []slog.Attr) slog.Handler {
-	return tee{t[0].WithAttrs(a), t[1].WithAttrs(a)}
-}
-
-func (t tee) WithGroup(name string) slog.Handler {
-	return tee{t[0].WithGroup(name), t[1].WithGroup(name)}
 }

@@ -123,7 +123,7 @@ func uprightSize(data []byte) (w, h int, err error) {
 func unknown(data []byte, kind string) error {
 	switch {
 	case len(data) == 0:
-		return fault.Inputf("the file is empty").Remedy("copy it again, or leave it out")
+		return fault.Inputf("the file is empty").Remedy("copy it again, or leave it out with --keep-going")
 	case kind != "":
 		return fault.Inputf("the file is a %s, which can't be read", kind).Remedy("convert it to PNG")
 	}
@@ -135,10 +135,10 @@ func unknown(data []byte, kind string) error {
 func broken(kind string, err error) error {
 	const short = png.FormatError("not enough pixel data")
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, short) {
-		return fault.Inputf("the %s file is cut short: %w", kind, err).Remedy("copy it again, or leave it out")
+		return fault.Inputf("the %s file is cut short: %w", kind, err).Remedy("copy it again, or leave it out with --keep-going")
 	}
 	return fault.Inputf("the %s file is damaged or of a rare kind: %w", kind, err).
-		Remedy("copy it again, save it as PNG with a picture program, or leave it out")
+		Remedy("copy it again, save it as PNG with a picture program, or leave it out with --keep-going")
 }
 
 // toRGB takes a decoded picture's colours; alpha is dropped, not composed.
