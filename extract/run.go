@@ -214,7 +214,7 @@ func (x *extraction) parts(ctx context.Context) error {
 		}
 	}
 	if len(x.lost) == x.set.Len() {
-		return fault.Inputf("none of the %d pictures of %s could be decoded", x.set.Len(), x.set.Name)
+		return fault.Inputf("none of the %d pictures of %s could be decoded", x.set.Len(), x.set.Name).Remedy("check that the folder holds png, jpeg, webp, tiff or bmp files")
 	}
 	return nil
 }
