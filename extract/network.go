@@ -227,10 +227,10 @@ func (n *Network) warn(id, format string, args ...any) {
 	n.Warnings = append(n.Warnings, store.Warning{ID: id, Text: fmt.Sprintf(format, args...)})
 }
 
-// placed puts the model's path on a fault that has no place yet.
+// placed puts the model's path on a fault of the user's that has no place yet.
 func (n *Network) placed(err error) error {
 	var f *fault.Error
-	if errors.As(err, &f) && f.At == "" && !strings.Contains(f.What, n.Path) {
+	if errors.As(err, &f) && f.Class == fault.Input && f.At == "" && !strings.Contains(f.What, n.Path) {
 		return f.In("%s", n.Path)
 	}
 	return err
