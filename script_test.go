@@ -13,6 +13,8 @@ import (
 	"sync"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"cortexmap/internal/durable"
 )
 
 // scriptCommands are what scripts may call beside testscript's own.
@@ -26,6 +28,7 @@ var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
 	"unwhole":  unwhole,
 	"contents": contents,
 	"stamps":   stamps,
+	"fill":     fill,
 }
 
 // exits CODE PROGRAM ARG… runs a program that must end with CODE.
@@ -50,13 +53,16 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 // keys of folders change with every version of our numbers.
 var keys = regexp.MustCompile(`-[0-9a-f]{12}\b`)
 
+// layerParts: at which layer a disk is full depends on its block size.
+var layerParts = regexp.MustCompile(`layer=\d\d-[^/]+/`)
+
 // told FILE compares the whole of the last command's stderr with FILE, in which $NAME stands for the
-// environment's NAME and -KEY for a folder's key.
+// environment's NAME, -KEY for a folder's key and layer=LAYER for a layer's folder.
 func told(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 1 {
 		ts.Fatalf("usage: told FILE")
 	}
-	got := keys.ReplaceAllString(ts.ReadFile("stderr"), "-KEY")
+	got := layerParts.ReplaceAllString(keys.ReplaceAllString(ts.ReadFile("stderr"), "-KEY"), "layer=LAYER/")
 	want := os.Expand(ts.ReadFile(args[0]), ts.Getenv)
 	if got != want {
 		ts.Fatalf("stderr is\n%s\nwant\n%s", got, want)
@@ -149,6 +155,18 @@ func tmpfs(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(os.MkdirAll(dir, 0o777))
 	ts.Check(exec.Command("mount", "-t", "tmpfs", "-o", args[1], "tmpfs", dir).Run())
 	ts.Defer(func() { _ = exec.Command("umount", dir).Run() }) // the machine's, not the test's, if that fails
+}
+
+// fill DIR ROOM writes DIR/ballast until ROOM KiB are left on DIR's file system.
+func fill(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: fill DIR ROOM")
+	}
+	room, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	free, err := durable.Free(ts.MkAbs(args[0]))
+	ts.Check(err)
+	ts.Check(os.WriteFile(filepath.Join(ts.MkAbs(args[0]), "ballast"), make([]byte, free-room<<10), 0o666))
 }
 
 // mayMount finds out by trying.

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -9,6 +10,7 @@ import (
 	"strings"
 
 	"cortexmap/internal/config"
+	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/pipeline"
 )
@@ -139,10 +141,10 @@ func pipelineFile(files fs.FS, name string) (string, []byte, error) {
 	const standard = "pipeline.yaml"
 	if name != "" {
 		data, err := os.ReadFile(name)
-		if err != nil {
-			return "", nil, fault.Inputf("the pipeline file can't be read: %w", err).Remedy("`cortexmap init DIR` writes a commented one")
+		if errors.Is(err, fs.ErrNotExist) {
+			return "", nil, fault.Inputf("the pipeline file %s does not exist", name).Remedy("check the path; `cortexmap init DIR` writes a commented one")
 		}
-		return name, data, nil
+		return name, data, durable.Explain(err, name)
 	}
 	if data, err := os.ReadFile(standard); err == nil {
 		return standard, data, nil

@@ -184,12 +184,15 @@ func Digest(path string) (sum [32]byte, err error) {
 }
 
 // Explain turns an operating system's error about path into a fault with a remedy: a full disk, a
-// missing permission and a read-only file system are the machine's, a missing file is the user's. Other
-// errors, nil and faults come back as they are.
+// missing permission and a read-only file system are the machine's, a missing file is the user's. A fault
+// comes back without what a library that passed it on has put around it, nil and other errors as they are.
 func Explain(err error, path string) error {
 	var known *fault.Error
-	if err == nil || errors.As(err, &known) {
-		return err
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &known):
+		return known
 	}
 	f := explain(err, bare(err), path)
 	if f == nil {

@@ -2,6 +2,7 @@ package durable
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -184,7 +185,11 @@ func TestExplainTexts(t *testing.T) {
 			t.Errorf("Explain(%v) is %#v, want %q with a remedy", c.err, err, c.what)
 		}
 	}
-	for _, err := range []error{nil, errors.New("other"), fault.Inputf("known")} {
+	known := fault.Inputf("known")
+	if got := Explain(fmt.Errorf("a library says: %w", known), "out"); got != error(known) {
+		t.Errorf("a fault that was passed on becomes %v", got)
+	}
+	for _, err := range []error{nil, errors.New("other"), known} {
 		if got := Explain(err, "out"); got != err {
 			t.Errorf("Explain(%v) is %v", err, got)
 		}

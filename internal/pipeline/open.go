@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/hex"
+	"errors"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -191,10 +192,14 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 		}
 		return r.openSimulated()
 	}
-	if info, err := os.Stat(s.Path); err != nil {
-		return nil, fault.Inputf("subjects: %s can't be opened: %w", s.Path, err).
+	info, err := os.Stat(s.Path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, fault.Inputf("subjects: %s does not exist", s.Path).
 			Remedy("name the subject's folder, e.g. with --set subjects=[PATH]; `cortexmap init DIR` writes a template")
-	} else if !info.IsDir() {
+	case err != nil:
+		return nil, durable.Explain(err, s.Path)
+	case !info.IsDir():
 		return nil, fault.Inputf("subjects: %s is a file; a subject is a folder with a subject.yaml", s.Path).Remedy("name the folder")
 	}
 	if within(r.out, s.Path) {
