@@ -17,8 +17,10 @@
 //  2. the card file that the user names (`card:` of the network)
 //  3. MODEL.yaml beside MODEL.onnx
 //  4. the file's own metadata: keys input.mean, input.std, input.scale, input.layout, input.size
-//  5. a preset (cards/*.yaml), recognised by the file's name
-//  6. a guess: ImageNet's statistics on the centre of the picture, with the warning guess-preprocessing
+//  5. preprocessor_config.json (Hugging Face) or config.json with a pretrained_cfg (timm) in the file's folder, or in
+//     the one above if that is called onnx
+//  6. a preset (cards/*.yaml), recognised by the file's name
+//  7. a guess: ImageNet's statistics on the centre of the picture, with the warning guess-preprocessing
 //
 // Mean, std, scale and colour order only make sense together, so they are taken from one source as a whole; and a
 // source that says squash or pad without crop means the whole picture. A card may say `base: PRESET` and give only

@@ -54,6 +54,8 @@ func Find(path, card string, meta map[string]string, in Input) (Card, error) {
 	metadata, problem := fromMetadata(meta)
 	sources := append([]source{{theGraph, graph}}, files...)
 	sources = append(sources, source{inMetadata, metadata})
+	near, unread := neighbours(path)
+	sources = append(sources, near...)
 	if p, ok := recognise(nameOf(path), presets); ok {
 		sources = append(sources, source{"preset " + p.name, p.says})
 	}
@@ -63,6 +65,9 @@ func Find(path, card string, meta map[string]string, in Input) (Card, error) {
 	}
 	if problem != "" {
 		c.warn("metadata-not-understood", problem)
+	}
+	if unread != "" {
+		c.warn("neighbour-not-understood", unread)
 	}
 	return c, c.compare(sources, in)
 }
