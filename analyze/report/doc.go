@@ -11,10 +11,16 @@
 //
 // # The page
 //
-// The page needs no script, no network and no other file: styles are inline, plates are PNG as data URIs,
-// charts are inline SVG. Its content security policy forbids everything else ("default-src 'none'"), so a
-// browser would refuse to load what slipped in. It reads on a phone, prints, and says everything that a
-// picture shows in words and numbers too: each figure has an alternative text and its numbers in a table.
+// The page needs no network and no other file: styles and scripts are inline, plates are PNG as data URIs,
+// charts are inline SVG. Its content security policy forbids everything else ("default-src 'none'", scripts
+// by their digest alone), so a browser would refuse to load or to run what slipped in. It reads on a phone,
+// prints, and says everything that a picture shows in words and numbers too: each figure has an alternative
+// text and its numbers in a table.
+//
+// Two scripts add what a printed page can't: tables that sort, and the interactive cortex (directory viewer):
+// three.js and 500 lines that turn the hemispheres, lay them flat, switch maps, hide what is predicted badly
+// and tell the numbers of a vertex. It shows what the plates show: draw.Drape gives it their colours, gaps
+// and borders. Without scripts or WebGL 2 the page says why it is missing, and is complete without it.
 //
 // The order is that of a careful reader: what was mapped onto whom, what to be wary of, the key numbers;
 // then maps, alignment, regions; then how it was done, by what, and whose photographs and data it used.

@@ -88,10 +88,7 @@ func drawMaps(ctx context.Context, dir, stem string, r Run, style draw.Style) ([
 		return nil, nil
 	}
 	o := draw.DefaultOptions()
-	o.Network, o.Subject, o.Style, o.Outlines = "network "+r.Mapping.Info.Model, "subject "+r.Mapping.Info.Subject, style, r.Outlines
-	if o.Outlines == nil {
-		o.Outlines = Outlines(r.Geometry, r.Mapping, r.Hierarchy)
-	}
+	o.Network, o.Subject, o.Style, o.Outlines = "network "+r.Mapping.Info.Model, "subject "+r.Mapping.Info.Subject, style, runOutlines(r)
 	o.Focus = focus(r.Geometry, r.Mapping)
 	views, err := draw.Views(ctx, r.Geometry, o)
 	if err != nil {
@@ -149,13 +146,13 @@ func writePlate(ctx context.Context, dir, stem string, stage *draw.Stage, m *cor
 	}, nil
 }
 
-// focus marks the mapping's vertices.
+// focus marks the mapping's vertices, those that a coarser geometry has.
 func focus(g *cortex.Geometry, m *store.Mapping) (out [2][]bool) {
 	for side, h := range g.Hemis {
 		out[side] = make([]bool, h.N())
 	}
 	for i := range m.Vertices {
-		if side := cortex.Side(m.Vertices[i].Hemi); side >= 0 {
+		if side := cortex.Side(m.Vertices[i].Hemi); side >= 0 && int(m.Vertices[i].Vertex) < len(out[side]) {
 			out[side][m.Vertices[i].Vertex] = true
 		}
 	}

@@ -24,6 +24,8 @@ var pageCSS string
 type page struct {
 	Title      string
 	CSS        template.CSS
+	Scripts    []script
+	Viewer     *viewer // of several mappings; one mapping's stands in its part
 	Simulated  bool
 	Warnings   []store.Warning
 	Overview   *table // of several mappings; nil for one
@@ -42,6 +44,7 @@ type run struct {
 	Lead       string
 	Simulated  bool
 	Keys       []keyNumber
+	Viewer     *viewer
 	Hero       *figure
 	Plates     []figure
 	Alignment  *figure
@@ -82,7 +85,11 @@ func render(w io.Writer, in Input, figures []runFigures) error {
 	if err != nil {
 		return err // a bug: the template is embedded
 	}
-	return t.Execute(w, newPage(in, figures))
+	p := newPage(in, figures)
+	if err := p.script(in); err != nil {
+		return err
+	}
+	return t.Execute(w, p)
 }
 
 func newPage(in Input, figures []runFigures) *page {
@@ -101,6 +108,24 @@ func newPage(in Input, figures []runFigures) *page {
 	}
 	p.Warnings = allWarnings(in)
 	return p
+}
+
+// script adds the page's scripts, and the interactive cortex where a mapping has a surface.
+func (p *page) script(in Input) error {
+	v, err := newViewer(in)
+	if err != nil {
+		return err
+	}
+	if v != nil {
+		p.Scripts = append(p.Scripts, newScript(threeJS), newScript(viewerJS))
+		if len(p.Runs) == 1 {
+			p.Runs[0].Viewer = v
+		} else {
+			p.Viewer = v
+		}
+	}
+	p.Scripts = append(p.Scripts, newScript(tablesJS))
+	return nil
 }
 
 // allWarnings are those of the run, then each mapping's and each analysis's, without repeats.

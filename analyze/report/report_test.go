@@ -1,8 +1,11 @@
 package report
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"encoding/csv"
 	"errors"
+	stdhtml "html"
 	"math"
 	"os"
 	"path/filepath"
@@ -88,6 +91,8 @@ func TestReport(t *testing.T) {
 	t.Run("content", func(t *testing.T) { content(t, html) })
 	t.Run("tables", func(t *testing.T) { checkCSVs(t, dir) })
 	t.Run("chromium", func(t *testing.T) { inChromium(t, dir) })
+	t.Run("cortex", func(t *testing.T) { cortexInChromium(t, dir) })
+	t.Run("without WebGL", func(t *testing.T) { withoutWebGL(t, dir) })
 }
 
 // TestSeveral: two mappings have an overview and a part each. The first is shown without its plates.
@@ -118,19 +123,29 @@ func structure(t *testing.T, name, html string) {
 
 var references = regexp.MustCompile(`(?i)\b(src|href|action|srcset|poster|data)\s*=\s*"([^"]*)"|url\(([^)]*)\)|@import`)
 
-// offline fails on anything that a browser would load, and on scripts.
+var scripts = regexp.MustCompile(`(?s)<script([^>]*)>(.*?)</script>`)
+
+// offline fails on anything that a browser would load, and on scripts that the page's policy does not name.
 func offline(t *testing.T, name, html string) {
 	t.Helper()
-	for _, m := range references.FindAllStringSubmatch(html, -1) {
+	for _, m := range references.FindAllStringSubmatch(scripts.ReplaceAllString(html, ""), -1) {
 		if v := m[2]; !strings.HasPrefix(v, "#") && !strings.HasPrefix(v, "data:") {
 			t.Errorf("%s refers to %.80q", name, m[0])
 		}
 	}
-	if strings.Contains(strings.ToLower(html), "<script") {
-		t.Errorf("%s has a script", name)
+	policy := regexp.MustCompile(`content="(default-src 'none'; script-src[^"]*)"`).FindStringSubmatch(html)
+	if policy == nil {
+		t.Fatalf("%s has no content security policy", name)
 	}
-	if !strings.Contains(html, `content="default-src 'none';`) {
-		t.Errorf("%s has no content security policy", name)
+	for _, m := range scripts.FindAllStringSubmatch(html, -1) {
+		sum := sha256.Sum256([]byte(m[2]))
+		digest := "'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"
+		if m[1] == "" && !strings.Contains(stdhtml.UnescapeString(policy[1]), digest) {
+			t.Errorf("%s: the policy does not allow the script %.60q", name, m[2])
+		}
+	}
+	if strings.Contains(policy[1], "unsafe-eval") || regexp.MustCompile(`script-src[^;]*unsafe-inline`).MatchString(policy[1]) {
+		t.Errorf("%s allows scripts without their digest: %s", name, policy[1])
 	}
 }
 
@@ -146,7 +161,7 @@ func content(t *testing.T, html string) {
 			t.Errorf("the page lacks %q", want)
 		}
 	}
-	if strings.Contains(pictures.ReplaceAllString(html, ""), "NaN") {
+	if strings.Contains(scripts.ReplaceAllString(pictures.ReplaceAllString(html, ""), ""), "NaN") {
 		t.Error("the page shows a NaN")
 	}
 	if n := strings.Count(html, "<img "); n != strings.Count(html, `<img src="data:image/png;base64,`) || n != 5 {

@@ -1,0 +1,1 @@
+export { WebGLRenderer, Scene, OrthographicCamera, BufferGeometry, BufferAttribute, Mesh, LineSegments, ShaderMaterial, SphereGeometry, Raycaster, Vector2, Vector3, Quaternion, Matrix4, DataTexture, Group, Color, NearestFilter, LinearFilter, RGBAFormat, UnsignedByteType, DoubleSide } from 'three';
