@@ -15,6 +15,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cortexmap/internal/durable"
+	"cortexmap/internal/subject/subjecttest"
 )
 
 // scriptCommands are what scripts may call beside testscript's own.
@@ -120,7 +121,7 @@ func lookUp(tree any, path string) (any, error) {
 	return tree, nil
 }
 
-// subject DIR PICTURES WINDOWS UNITS POSITIONS writes a smallSubject.
+// subject DIR PICTURES WINDOWS UNITS POSITIONS writes a subject of package subjecttest.
 func makeSubject(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) != 5 {
 		ts.Fatalf("usage: subject DIR PICTURES WINDOWS UNITS csv|mask|none")
@@ -131,7 +132,7 @@ func makeSubject(ts *testscript.TestScript, neg bool, args []string) {
 		n[i], err = strconv.Atoi(args[i+1])
 		ts.Check(err)
 	}
-	ts.Check(smallSubject{pictures: n[0], windows: n[1], units: n[2], positions: args[4]}.write(ts.MkAbs(args[0])))
+	ts.Check(subjecttest.Small{Pictures: n[0], Windows: n[1], Units: n[2], Positions: args[4]}.Write(ts.MkAbs(args[0])))
 }
 
 // head FILE BYTES TO copies the beginning of a file.

@@ -1,0 +1,187 @@
+package main
+
+import (
+	"encoding/csv"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// run runs the command and gives its stdout; anything but success ends the test.
+func run(t *testing.T, env []string, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "cortexmap", args...)
+	cmd.Env = append(os.Environ(), env...)
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("cortexmap %s: %v\n%s", strings.Join(args, " "), err, stderr.String())
+	}
+	return string(out)
+}
+
+// TestDemo runs the README's first command once, and looks at all that it leaves.
+func TestDemo(t *testing.T) {
+	if testing.Short() {
+		t.Skip("the whole demo takes over a minute on two cores")
+	}
+	out := filepath.Join(t.TempDir(), "demo")
+	begun := time.Now()
+	text := run(t, libraryEnv(t), "run", "--out", out, "--quiet")
+	t.Logf("%.0f s\n%s", time.Since(begun).Seconds(), text)
+	t.Run("recovery", func(t *testing.T) { demoRecovery(t, out) })
+	t.Run("alignment", func(t *testing.T) { demoAlignment(t, out) })
+	t.Run("report", func(t *testing.T) { demoReport(t, out, text) })
+	t.Run("again", func(t *testing.T) { demoAgain(t, out) })
+}
+
+// demoRecovery: what was planted is found again, as well as fit.md measured before there was a product.
+func demoRecovery(t *testing.T, out string) {
+	rows := table(t, out, "recovery")
+	if len(rows) != 1 {
+		t.Fatalf("%d rows, one mapping", len(rows))
+	}
+	row := rows[0]
+	if row["simulated"] != "true" || row["generator"] != "lite0" || row["n_vertices"] != "2000" {
+		t.Errorf("the table says %v", row)
+	}
+	for _, c := range []struct {
+		column string
+		lo, hi float64
+	}{
+		{"r2_over_ceiling_mean", 0.68, 1},
+		{"layer_expected_mae", 0, 0.8}, // of 16 layers
+		{"space_error_median", 0, 0.05},
+		{"depth_mae", 0, 0.1},       // 0.038 where this was written; chance is 0.25
+		{"local_share_mae", 0, 0.1}, // 0.047; chance is about 0.3
+	} {
+		x, err := strconv.ParseFloat(row[c.column], 64)
+		if err != nil || x < c.lo || x > c.hi {
+			t.Errorf("%s is %s, %v to %v is asked for", c.column, row[c.column], c.lo, c.hi)
+		}
+	}
+}
+
+// demoAlignment: the planted depth rises along the hierarchy, and every quantity shows it.
+func demoAlignment(t *testing.T, out string) {
+	rows := table(t, out, "alignment")
+	if len(rows) == 0 {
+		t.Fatal("no rows")
+	}
+	for _, row := range rows {
+		lo, err := strconv.ParseFloat(row["slope_lo"], 64)
+		if err != nil || lo <= 0 || row["hierarchy"] != "glasser" || row["n_rois"] != "7" || row["simulated"] != "true" {
+			t.Errorf("%s over %s: %v", row["quantity"], row["over"], row)
+		}
+	}
+}
+
+// demoReport: one page that loads nothing, says that all of it is simulated, and is named at the end.
+func demoReport(t *testing.T, out, text string) {
+	path := filepath.Join(out, "results", "report.html")
+	if !strings.HasSuffix(text, "report: "+path+"\n") {
+		t.Errorf("the run ends with\n%s", text)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(data)
+	selfContained(t, html)
+	for _, word := range []string{"simulated", "cid22_082", "FreeSurfer", "lite0"} { // photographs are credited one by one
+		if !strings.Contains(html, word) {
+			t.Errorf("the report has no word of %s", word)
+		}
+	}
+	for _, m := range []string{"layer", "space", "scale", "r2"} {
+		if _, err := os.Stat(filepath.Join(out, "results", "plates", "lite0_simulated_sound-seed0_"+m+"_flat.png")); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// references are attributes with which a page names something else.
+var (
+	references = regexp.MustCompile(`(?is)<(\w+)\b[^>]*?\s(src|href|srcset|action|formaction|poster|data|background|xlink:href)\s*=\s*["']?([^"'\s>]*)`)
+	urls       = regexp.MustCompile(`(?i)url\(\s*["']?([^"')]*)`)
+	imports    = regexp.MustCompile(`(?i)@import`)
+)
+
+// selfContained fails on whatever makes a browser load something: only links to be followed may lead out.
+// (That no script does so either is seen in a browser, by the report's own test.)
+func selfContained(t *testing.T, html string) {
+	t.Helper()
+	for _, m := range references.FindAllStringSubmatch(html, -1) {
+		element, target := strings.ToLower(m[1]), m[3]
+		if strings.HasPrefix(target, "data:") || strings.HasPrefix(target, "#") || element == "a" {
+			continue
+		}
+		t.Errorf("the report loads %.80s", m[0])
+	}
+	for _, m := range urls.FindAllStringSubmatch(html, -1) {
+		if !strings.HasPrefix(m[1], "data:") && !strings.HasPrefix(m[1], "#") {
+			t.Errorf("the report loads %.80s", m[0])
+		}
+	}
+	if imports.MatchString(html) {
+		t.Error("the report imports a style sheet")
+	}
+}
+
+// demoAgain: a finished run is found finished, without a library, and nothing of it is written again.
+func demoAgain(t *testing.T, out string) {
+	report := filepath.Join(out, "results", "report.html")
+	before, err := os.Stat(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun := time.Now()
+	text := run(t, []string{"CORTEXMAP_ORT_LIB=", "CORTEXMAP_CACHE=" + t.TempDir()}, "run", "--out", out, "--quiet", "--offline", "--json")
+	t.Logf("%.2f s", time.Since(begun).Seconds())
+	var result struct {
+		Tasks []struct{ Kind, State string }
+	}
+	if err := json.Unmarshal([]byte(text), &result); err != nil {
+		t.Fatal(err)
+	}
+	if len(result.Tasks) != 4 {
+		t.Errorf("%d tasks: features, responses, mapping, results", len(result.Tasks))
+	}
+	for _, task := range result.Tasks {
+		if task.State != "kept" {
+			t.Errorf("%s: %s", task.Kind, task.State)
+		}
+	}
+	if after, err := os.Stat(report); err != nil || !after.ModTime().Equal(before.ModTime()) {
+		t.Errorf("the report is written again: %v", err)
+	}
+}
+
+// table reads a run's table, a map from column to text for each row.
+func table(t *testing.T, out, name string) (rows []map[string]string) {
+	t.Helper()
+	f, err := os.Open(filepath.Join(out, "results", "tables", name+".csv"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	all, err := csv.NewReader(f).ReadAll()
+	if err != nil || len(all) == 0 {
+		t.Fatalf("%s: %d lines, %v", name, len(all), err)
+	}
+	for _, line := range all[1:] {
+		row := map[string]string{}
+		for i, column := range all[0] {
+			row[column] = line[i]
+		}
+		rows = append(rows, row)
+	}
+	return rows
+}
