@@ -188,7 +188,115 @@ def pickles():
     golden(d, {"files": values, "opcodes": {"used": sorted(used)}})
 
 
-MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti, "pickle": pickles}
+def hdf5():
+    d = folder("hdf5")
+    H = h5py
+    rng = np.random.default_rng(7)
+    image = rng.integers(0, 256, (5, 8, 6, 3), dtype="u1")
+    def early(f, name, data, chunks):  # chunks side by side, found by arithmetic where libver is latest
+        p = H.h5p.create(H.h5p.DATASET_CREATE)
+        p.set_chunk(chunks)
+        p.set_alloc_time(H.h5d.ALLOC_TIME_EARLY)
+        t = H.h5t.py_create(data.dtype, logical=True)
+        s = H.h5d.create(f.id, name.encode(), t, H.h5s.create_simple(data.shape), p)
+        s.write(H.h5s.ALL, H.h5s.ALL, data)
+    def fill(f):
+        f.create_dataset("imgBrick", data=image)
+        f.create_dataset("chunked", data=image, chunks=(1, 8, 6, 3))
+        f.create_dataset("odd", data=image, chunks=(2, 5, 4, 2))
+        f.create_dataset("packed", data=image, chunks=(2, 5, 6, 3), compression="gzip", shuffle=True, fletcher32=True)
+        f.create_dataset("single", data=image, chunks=image.shape, compression="gzip")
+        early(f, "early", image, (2, 3, 6, 3))
+        f.create_dataset("g/betas", data=np.arange(24, dtype="i2").reshape(2, 3, 4) * 300, chunks=(2, 1, 1))
+        f.create_dataset("g/deep/scalar", data=3.5)
+        for t in ("f2", "f4", "f8", ">f4", "i1", ">i4", "i8", "u2", "u4", "u8"):
+            f.create_dataset("t/" + t.replace(">", "big_"), data=(np.arange(6) - (0 if "u" in t else 2)).astype(t).reshape(2, 3))
+        f.create_dataset("t/bool", data=np.array([True, False, True]))
+        f["t/f4"].attrs["unit"] = np.bytes_("%")
+        f["t/f4"].attrs["range"] = np.array([-2.0, 3.0])
+        f["t/f4"].attrs["varying"] = "a string of any length"
+        f.create_dataset("shuffled", data=np.arange(100, dtype="i4") * 70001, chunks=(30,), shuffle=True, compression="gzip")
+        f.create_dataset("holes", (7, 5), "f4", chunks=(2, 2), fillvalue=-1.5)[2:4, 1:3] = 8
+        f.create_dataset("unwritten", (3,), "i2", fillvalue=7)
+        f.create_dataset("empty", (0, 4), "f4")
+        f.create_dataset("grow", data=np.arange(50, dtype="i4"), maxshape=(None,), chunks=(4,))
+        f.create_dataset("grow_packed", data=np.arange(50, dtype="i4"), maxshape=(None,), chunks=(4,), compression="gzip")
+        f.create_dataset("grow_second", data=np.arange(60, dtype="i2").reshape(4, 15), maxshape=(4, None), chunks=(3, 2))
+        f.create_dataset("grow_some", data=np.arange(60, dtype="i2").reshape(4, 15), maxshape=(9, 40), chunks=(3, 4))
+        f.create_dataset("grow_both", data=np.arange(60, dtype="i2").reshape(4, 15), maxshape=(None, None), chunks=(1, 2))
+        f.create_dataset("grow_both_packed", data=np.arange(60, dtype="i2").reshape(4, 15), maxshape=(None, None), chunks=(1, 2), compression="gzip", shuffle=True)
+        x = f.create_dataset("shrunk", data=np.arange(60, dtype="i2").reshape(6, 10), maxshape=(None, 10), chunks=(2, 3))
+        x.resize((3, 10))
+        f["a_link"] = H.SoftLink("/t/f4")
+        r = f.create_dataset("references", (2,), H.ref_dtype)
+        r[0], r[1] = f["t/f4"].ref, f["g/betas"].ref
+        f.create_dataset("text", data=np.bytes_("V1"))
+        # refused
+        f.create_dataset("bad/lzf", data=image, chunks=(1, 8, 6, 3), compression="lzf")
+        f.create_dataset("bad/offset", data=image, chunks=(1, 8, 6, 3), scaleoffset=0)
+        f.create_dataset("bad/records", data=np.zeros(2, [("x", "f4")]))
+        f.create_dataset("bad/strings", data=["one", "three"])
+        f.create_dataset("bad/complex", data=np.zeros(2, "c8"))
+        f.create_dataset("bad/null", data=H.Empty("f4"))
+        f["bad/type"] = np.dtype("f4")
+        f.create_dataset("bad/named", (2,), f["bad/type"])
+        v = H.VirtualLayout((4, 3), "f4")
+        v[:2] = H.VirtualSource(f["t/f4"])
+        f.create_virtual_dataset("bad/virtual", v)
+    def many(f):  # trees and arrays of several levels
+        f.create_dataset("tree", data=np.arange(300, dtype="u1"), chunks=(1,))
+        f.create_dataset("pages", data=np.arange(2500, dtype="u2").astype("u1"), chunks=(1,))
+        f.create_dataset("pages_packed", data=np.arange(1200, dtype="u2").astype("u1"), chunks=(1,), compression="gzip")
+        x = f.create_dataset("holes", (9000,), "u1", chunks=(1,))
+        x[8500], x[3] = 5, 6
+        f.create_dataset("blocks", data=np.arange(1200, dtype="u2").astype("u1"), maxshape=(None,), chunks=(1,))
+        x = f.create_dataset("far", (140000,), "u1", chunks=(1,), maxshape=(None,))
+        for i in (0, 3, 4, 70, 1000, 40000, 65555, 131071, 131072, 135000, 139999):
+            x[i] = i % 251
+        f.create_dataset("both", data=np.arange(1500, dtype="u2").astype("u1").reshape(50, 30), chunks=(1, 1), maxshape=(None, None))
+        for i in range(1000):
+            f[f"twigs/n{i:03d}"] = f["tree"]
+        for i in range(40):
+            f["tree"].attrs[f"attribute {i}"] = np.arange(i)
+    values = {}
+    def read(name, path, libver, make):
+        with H.File(path, "w", **({"libver": libver} if libver else {})) as f:
+            make(f)
+        with H.File(path) as f:
+            found = {}
+            def visit(n, o):
+                if not isinstance(o, H.Dataset) or n.startswith(("bad/", "twigs/")) or o.dtype == H.ref_dtype or o.dtype.kind == "S":
+                    return
+                a = np.asarray(o[()])
+                v = a.ravel().astype("f8")
+                found[n] = {"shape": list(a.shape), "type": str(a.dtype.newbyteorder("=")), "weighted": float((v * (np.arange(v.size) % 97 + 1)).sum()),
+                            "values": v.tolist() if v.size <= 100 else v[:20].tolist()}
+            f.visititems(visit)
+            values[name] = found
+        return path.read_bytes()
+    tmp = d / "tmp.hdf5"
+    for name, libver, make in (("default.hdf5", None, fill), ("latest.hdf5", "latest", fill), ("v110.hdf5", ("v110", "v110"), fill),
+                               ("many_default.hdf5", None, many), ("many_latest.hdf5", "latest", many)):
+        (d / (name + ".gz")).write_bytes(gzip.compress(read(name, tmp, libver, make), mtime=0))
+    one = np.arange(6, dtype="i2").reshape(2, 3)
+    small = {"small.hdf5": (None, {}), "small_packed.hdf5": (None, dict(chunks=(1, 3), compression="gzip", fletcher32=True)),
+             "small_latest.hdf5": ("latest", {}), "small_array.hdf5": ("latest", dict(chunks=(1, 2), compression="gzip")),
+             "small_grow.hdf5": ("latest", dict(chunks=(1, 2), maxshape=(None, 3))), "small_tree.hdf5": ("latest", dict(chunks=(1, 2), maxshape=(None, None)))}
+    for name, (libver, how) in small.items():  # for the battery, which tries every byte
+        (d / name).write_bytes(read(name, tmp, libver, lambda f: f.create_dataset("x", data=one, **how)))
+    with H.File(tmp, "w", libver="latest") as f:
+        for i in range(9):  # one more than fits into a header
+            f["x" if i == 0 else f"y{i}"] = one if i == 0 else f["x"]
+            f["x"].attrs[f"a{i}"] = i
+    (d / "small_heap.hdf5").write_bytes(tmp.read_bytes())
+    with H.File(tmp, "w", userblock_size=1024) as f:
+        f["x"] = one
+    (d / "userblock.hdf5.gz").write_bytes(gzip.compress(tmp.read_bytes(), mtime=0))
+    tmp.unlink()
+    golden(d, {n: v for n, v in values.items()})
+
+
+MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti, "pickle": pickles, "hdf5": hdf5}
 for name in sys.argv[1:] or MAKE:
     MAKE[name]()
     files = list((BRAIN / name).iterdir())
