@@ -28,6 +28,11 @@
 // weighted sum over vertices (see there). Over subjects there is TInterval. PermutationP counts the observed
 // arrangement among the permuted ones; FDR is Benjamini and Hochberg's.
 //
+// # Groups
+//
+// CosineKMeans and Ward make groups of vectors, AdjustedRand compares two partitions. All three are
+// deterministic and always end.
+//
 // # Missing values
 //
 // NaN is missing. Functions of one slice leave it out; functions of pairs leave a pair out if either is
