@@ -22,6 +22,7 @@ type Results struct {
 	Alignment []Alignment // by quantity: share, expected, argmax; by over: rois, vertices
 	Recovery  *Recovery   // of a planted truth; only where the mapping's network generated the responses
 	Layers    []Score     // a score a layer and kind; only of methods that fit each layer by itself
+	Clusters  *Clusters   // of channels; only of methods whose vertices share channels
 	Maps      []*cortex.Map
 	Tables    []*Table
 	Warnings  []store.Warning
@@ -53,6 +54,15 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 		r.Tables = append(r.Tables, LayerTable(in.Mapping, r.Layers))
 	}
 	r.Maps = Maps(in)
+	if r.Clusters, err = FindClusters(ctx, in); err != nil {
+		return nil, err
+	}
+	if r.Clusters != nil {
+		r.Tables = append(r.Tables, ClusterTable(in.Mapping, r.Clusters))
+		if m := ClusterMap(in, r.Clusters); m != nil {
+			r.Maps = append(r.Maps, m)
+		}
+	}
 	r.Warnings = warnings(in, r)
 	return r, nil
 }

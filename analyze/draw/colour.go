@@ -79,16 +79,30 @@ func bytesRGB(r, g, b uint8) RGB {
 }
 
 // okabeIto are eight colours that colour-blind people can tell apart (black left out, it is the outlines'),
-// followed by six more for maps that need them.
+// followed by twelve more for maps that need them: those can be told apart by name and place only.
 var okabeIto = []RGB{
 	bytesRGB(230, 159, 0), bytesRGB(86, 180, 233), bytesRGB(0, 158, 115), bytesRGB(240, 228, 66),
 	bytesRGB(0, 114, 178), bytesRGB(213, 94, 0), bytesRGB(204, 121, 167), bytesRGB(127, 60, 141),
 	bytesRGB(128, 186, 90), bytesRGB(165, 170, 153), bytesRGB(140, 86, 75), bytesRGB(23, 190, 207),
-	bytesRGB(249, 123, 114), bytesRGB(50, 70, 110),
+	bytesRGB(249, 123, 114), bytesRGB(50, 70, 110), bytesRGB(174, 199, 232), bytesRGB(152, 30, 50),
+	bytesRGB(205, 200, 120), bytesRGB(255, 187, 216), bytesRGB(88, 80, 200), bytesRGB(0, 90, 50),
 }
 
-// category is the colour of the i-th category; they repeat after fourteen.
-func category(i int) RGB { return okabeIto[i%len(okabeIto)] }
+// tab20 are matplotlib's twenty categories, the publication's.
+var tab20 = []RGB{
+	bytesRGB(31, 119, 180), bytesRGB(174, 199, 232), bytesRGB(255, 127, 14), bytesRGB(255, 187, 120), bytesRGB(44, 160, 44),
+	bytesRGB(152, 223, 138), bytesRGB(214, 39, 40), bytesRGB(255, 152, 150), bytesRGB(148, 103, 189), bytesRGB(197, 176, 213),
+	bytesRGB(140, 86, 75), bytesRGB(196, 156, 148), bytesRGB(227, 119, 194), bytesRGB(247, 182, 210), bytesRGB(127, 127, 127),
+	bytesRGB(199, 199, 199), bytesRGB(188, 189, 34), bytesRGB(219, 219, 141), bytesRGB(23, 190, 207), bytesRGB(158, 218, 229),
+}
+
+// category is the colour of the i-th category; they repeat after twenty.
+func (s Style) category(i int) RGB {
+	if s == Paper {
+		return tab20[i%len(tab20)]
+	}
+	return okabeIto[i%len(okabeIto)]
+}
 
 // oklabStamp is the colour of an image point: u to the right, v up, both −1..1. Chroma grows from the grey
 // centre to the edges on an Oklab plane of lightness 0.74; 0.125 is the largest radius inside sRGB. The

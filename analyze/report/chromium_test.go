@@ -127,8 +127,8 @@ func inChromium(t *testing.T, dir string) {
 	for _, x := range c.list {
 		t.Error(x)
 	}
-	if drawn != 5 || charts != 2 {
-		t.Errorf("%d plates and %d charts are drawn, want 5 and 2", drawn, charts)
+	if drawn != 6 || charts != 2 {
+		t.Errorf("%d plates and %d charts are drawn, want 6 and 2", drawn, charts)
 	}
 	if wide > 1280 || phone > 390 {
 		t.Errorf("the page is %d wide in a window of 1280, %d on a phone of 390", wide, phone)
@@ -288,8 +288,8 @@ func withoutWebGL(t *testing.T, dir string) {
 	if why := p.text(`document.querySelector("#cortex").innerText`); !strings.Contains(why, "no WebGL 2") || strings.Contains(why, "Inflated") {
 		t.Errorf("without WebGL the section of the cortex reads %q", why)
 	}
-	if n := measure(t, p.ctx, `[...document.images].filter(i => i.complete && i.naturalWidth > 500).length`); n != 5 {
-		t.Errorf("without WebGL %d plates are drawn, want 5", n)
+	if n := measure(t, p.ctx, `[...document.images].filter(i => i.complete && i.naturalWidth > 500).length`); n != 6 {
+		t.Errorf("without WebGL %d plates are drawn, want 6", n)
 	}
 	for _, x := range p.seen.list {
 		t.Error(x)

@@ -87,3 +87,6 @@ func plural(n int, one, many string) string {
 	}
 	return count(n) + " " + many
 }
+
+// capital writes a word with a capital.
+func capital(word string) string { return strings.ToUpper(word[:1]) + word[1:] }

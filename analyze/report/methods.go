@@ -36,6 +36,9 @@ func methods(r Run) []string {
 		add("Alignment is the least-squares line of depth on place along the hierarchy “%s” (%s): b0 and b1 are its values at the first and the last level, slope = b1 − b0. This is cortexmap’s definition; the publication’s own is not known to us.", r.Hierarchy.Name, levelNames(r))
 		add("Intervals are 95 %% and spatial: they follow from a covariance over the distance along the cortex that is fitted to the residuals within each hemisphere. They concern this one subject and this one fit, not people and not other seeds.")
 	}
+	if c := r.Results.Clusters; c != nil && len(c.Size) > 0 {
+		add("Channel clusters follow the publication: %s are grouped by the cosine of their profiles of readout similarity (k-means with %d centroids from fixed first rows), the centroids by Ward’s tree of their cosines, cut at %d groups.", r.units(), c.K, len(c.Size))
+	}
 	return out
 }
 

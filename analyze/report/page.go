@@ -55,6 +55,7 @@ type run struct {
 	Layers     *figure
 	LayerTable *table
 	ROIs       *table
+	Clusters   *table
 	Curve      *figure
 	Methods    []string
 	Facts      []Fact
@@ -185,6 +186,9 @@ func newRun(i int, r Run, f runFigures, number *int) run {
 	}
 	if len(r.Results.ROIs) > 0 {
 		out.ROIs = roiTable(r)
+	}
+	if c := r.Results.Clusters; c != nil && len(c.Size) > 0 {
+		out.Clusters = clusterTable(r)
 	}
 	for _, fig := range out.figures() {
 		*number++
@@ -399,6 +403,23 @@ func roiTable(r Run) *table {
 			}
 			t.Rows[i] = append(t.Rows[i], with(x))
 		}
+	}
+	return t
+}
+
+// clusterTable names the regions that share most with each cluster.
+func clusterTable(r Run) *table {
+	c := r.Results.Clusters
+	t := &table{Caption: "Channel clusters" + simulatedWord(r.Mapping.Info.Simulated), Head: []string{"Cluster", capital(r.units()), "Regions that share most with it (Dice)"},
+		Note: fmt.Sprintf("Agreement of clusters and regions: adjusted Rand index %s (0 by chance, 1 the same). All overlaps: tables/clusters.csv.", short(c.Rand))}
+	for k, n := range c.Size {
+		var names []string
+		for _, o := range c.Overlaps {
+			if o.Cluster == k && o.ROI != "" && len(names) < 4 {
+				names = append(names, fmt.Sprintf("%s %s", o.ROI[strings.LastIndex(o.ROI, "/")+1:], short(o.Dice)))
+			}
+		}
+		t.Rows = append(t.Rows, []cell{{Text: fmt.Sprint(k + 1), Number: true}, whole(n), text(strings.Join(names, ", "))})
 	}
 	return t
 }

@@ -164,8 +164,8 @@ func content(t *testing.T, html string) {
 	if strings.Contains(scripts.ReplaceAllString(pictures.ReplaceAllString(html, ""), ""), "NaN") {
 		t.Error("the page shows a NaN")
 	}
-	if n := strings.Count(html, "<img "); n != strings.Count(html, `<img src="data:image/png;base64,`) || n != 5 {
-		t.Errorf("%d pictures, want 5 as data", n)
+	if n := strings.Count(html, "<img "); n != strings.Count(html, `<img src="data:image/png;base64,`) || n != 6 {
+		t.Errorf("%d pictures, want 6 as data", n)
 	}
 	for _, alt := range regexp.MustCompile(`<img [^>]*alt="([^"]*)"`).FindAllStringSubmatch(html, -1) {
 		if len(alt[1]) < 60 {
@@ -178,8 +178,8 @@ func content(t *testing.T, html string) {
 func checkCSVs(t *testing.T, dir string) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "tables", "*.csv"))
-	if err != nil || len(paths) != 4 {
-		t.Fatalf("tables %v, %v; want 4", paths, err)
+	if err != nil || len(paths) != 5 {
+		t.Fatalf("tables %v, %v; want 5", paths, err)
 	}
 	for _, p := range paths {
 		f, err := os.Open(p)

@@ -50,6 +50,7 @@ func sampleRun(t *testing.T, every int) Run {
 		}
 	}
 	m.Vertices[5].Fitted = false
+	m.Weights = append(m.Weights, sampleReadout(m))
 	r := Run{Mapping: m, Hierarchy: h, Geometry: g, Difficulty: "Simulated subject: made up for a test.\n\nSecond paragraph."}
 	if r.Results, err = analyze.Run(t.Context(), analyze.Input{Mapping: m, Geometry: g, Hierarchy: h, R2Top: math.NaN()}); err != nil {
 		t.Fatal(err)
@@ -79,6 +80,23 @@ func sampleVertex(m *store.Mapping, hemi *cortex.Hemisphere, side, v int, a cort
 	t.Depth = append(t.Depth, float64(x.LayerExpected)+0.5)
 	t.X, t.Y = append(t.X, float64(x.SpaceX)+0.03), append(t.Y, float64(x.SpaceY)-0.04)
 	t.Global, t.Sigma, t.Ceiling = append(t.Global, float64(level)), append(t.Sigma, 0.2), append(t.Ceiling, 0.4)
+}
+
+// sampleReadout lets every vertex read eight channels whose weights follow its level and its image point.
+func sampleReadout(m *store.Mapping) store.Tensor {
+	w := store.Tensor{Name: "readout.weight", Shape: []int64{0, 8}}
+	for i := range m.Vertices {
+		v := &m.Vertices[i]
+		if !v.Fitted {
+			continue
+		}
+		w.Shape[0]++
+		for c := range 8 {
+			angle := float64(c) * math.Pi / 8
+			w.Data = append(w.Data, float32(math.Cos(3*float64(v.Depth)*float64(c)+angle)+0.3*math.Sin(float64(v.SpaceX)*4+angle)))
+		}
+	}
+	return w
 }
 
 func sampleInfo() store.FitInfo {
