@@ -27,6 +27,12 @@ type mapped struct {
 	Brain   *brain
 }
 
+// named puts into the mapping what network and subject are called now; it may have been made under other
+// names.
+func (m *mapped) named() {
+	m.Info.Model, m.Info.Family, m.Info.Subject = m.Network.Name, m.Network.family(), m.Brain.Name
+}
+
 // maps makes sure that every mapping of a network onto a subject exists: FactorTopy where units have
 // positions, a ridge regression a layer where asked for or where nothing else can be done.
 func (r *run) maps(n *network, b *brain) error {
@@ -74,11 +80,12 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 	if err != nil {
 		return err
 	}
-	m.Info.Model, m.Info.Family, m.Info.Subject = n.Name, n.family(), b.Name // as they are called now
 	for _, w := range m.Info.Warnings {
 		r.warn(w)
 	}
-	r.mappings = append(r.mappings, &mapped{Mapping: m, Network: n, Brain: b})
+	read := &mapped{Mapping: m, Network: n, Brain: b}
+	read.named()
+	r.mappings = append(r.mappings, read)
 	return nil
 }
 

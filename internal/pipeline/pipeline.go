@@ -93,11 +93,7 @@ type run struct {
 // Run does what the configuration asks for, up to and including stage Until. Finished folders are kept
 // whatever happens afterwards, and a later Run goes on from them.
 func Run(ctx context.Context, o Options) (*Result, error) {
-	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), tokens: map[pair]tokens{}}
-	r.result.Out = r.out
-	if r.Progress == nil {
-		r.Progress = func(string, int, int) {}
-	}
+	r := newRun(ctx, o)
 	defer r.close()
 	if err := r.open(); err != nil {
 		return nil, err
@@ -112,6 +108,15 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		err = e
 	}
 	return &r.result, err
+}
+
+func newRun(ctx context.Context, o Options) *run {
+	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), tokens: map[pair]tokens{}}
+	r.result.Out = r.out
+	if r.Progress == nil {
+		r.Progress = func(string, int, int) {}
+	}
+	return r
 }
 
 // stages does the work in sequence.

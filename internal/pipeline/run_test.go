@@ -1,0 +1,193 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"cortexmap/internal/config"
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/ort"
+)
+
+// options are those of a run of the desk's pipeline file; the test is skipped without a library.
+func (d *desk) options() Options {
+	d.t.Helper()
+	if _, err := ort.Find(d.t.Context(), ort.FromEnvironment()); err != nil {
+		d.t.Skipf("ONNX Runtime can't be had here: %v", err)
+	}
+	d.t.Chdir(d.dir)
+	c, err := config.Load("pipeline.yaml", []byte(d.yaml), nil)
+	d.check(err)
+	return Options{Config: c, Demo: os.DirFS(filepath.Join(testdata, "demo")), Until: Analyze, Version: "test", Log: slog.New(slog.DiscardHandler)}
+}
+
+func states(r *Result) string {
+	var words []string
+	for _, t := range r.Tasks {
+		words = append(words, t.Kind+" "+t.State)
+	}
+	return strings.Join(words, ", ")
+}
+
+// record reads run.json.
+func (d *desk) record(out string) (f runFile) {
+	d.t.Helper()
+	data, err := os.ReadFile(filepath.Join(d.dir, out, "run.json"))
+	d.check(err)
+	d.check(json.Unmarshal(data, &f))
+	return f
+}
+
+// TestRunInPieces cancels a run in each of its stages, and takes it up again in the same process.
+func TestRunInPieces(t *testing.T) {
+	d := newDesk(t)
+	o := d.options()
+	for _, c := range []struct {
+		during string // what the progress that cancels begins with; "" for a context that is cancelled before
+		want   string
+	}{
+		{"", "features interrupted"},
+		{"extract", "features interrupted"},
+		{"fit", "features done, mapping interrupted"},
+		{"analyze", "features kept, mapping done, results interrupted"},
+	} {
+		ctx, cancel := context.WithCancel(t.Context())
+		if c.during == "" {
+			cancel()
+		}
+		o.Progress = func(stage string, _, _ int) {
+			if strings.HasPrefix(stage, c.during) {
+				cancel()
+			}
+		}
+		res, err := Run(ctx, o)
+		cancel()
+		if fault.ClassOf(err) != fault.Interrupted {
+			t.Fatalf("cancelled during %q: %v", c.during, err)
+		}
+		if res == nil { // so early that nothing was begun
+			continue
+		}
+		if got := states(res); got != c.want {
+			t.Errorf("cancelled during %q: %s, want %s", c.during, got, c.want)
+		}
+		if f := d.record("out"); f.State != "interrupted" || f.Error == "" {
+			t.Errorf("cancelled during %q: run.json says %s, %q", c.during, f.State, f.Error)
+		}
+	}
+	var mu sync.Mutex
+	stages := map[string]bool{}
+	o.Progress = func(stage string, done, total int) {
+		mu.Lock()
+		defer mu.Unlock()
+		stages[strings.Fields(stage)[0]] = true
+		if done < 0 || done > total {
+			t.Errorf("%s: %d of %d", stage, done, total)
+		}
+	}
+	res, err := Run(t.Context(), o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := states(res); got != "features kept, mapping kept, results done" || !stages["analyze"] {
+		t.Errorf("in the end: %s; progress of %v", got, stages)
+	}
+	if f := d.record("out"); f.State != "done" || f.Error != "" || f.Version != "test" || len(f.Tasks) != 3 || f.Report != res.Report {
+		t.Errorf("run.json: %+v", f)
+	}
+	for _, path := range append(res.Tables, res.Report) {
+		if !durable.Exists(path) {
+			t.Errorf("%s is named and not there", path)
+		}
+	}
+}
+
+// TestFailureKeepsWhatWasFinished: a fit that can't be done leaves the tokens, and says so in run.json.
+func TestFailureKeepsWhatWasFinished(t *testing.T) {
+	d := newDesk(t)
+	d.yaml = strings.Replace(d.yaml, "by: photo", "by: session", 1) // a column that the subject hasn't
+	res, err := Run(t.Context(), d.options())
+	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "session") {
+		t.Fatalf("%v", err)
+	}
+	if got := states(res); got != "features done, mapping failed" {
+		t.Error(got)
+	}
+	f := d.record("out")
+	if f.State != "failed" || f.Error != err.Error() || f.Tasks[1].Error != err.Error() {
+		t.Errorf("run.json: %+v", f)
+	}
+	if !durable.Exists(filepath.Join("out", f.Tasks[0].Folder)) {
+		t.Error("the tokens are gone")
+	}
+	if left, _ := filepath.Glob("out/mappings/*/*/*"); len(left) > 0 {
+		t.Errorf("of the mapping is left: %v", left)
+	}
+}
+
+// TestOpenWritesNothing: whatever is wrong with what the file names is found before anything is written.
+func TestOpenWritesNothing(t *testing.T) {
+	for _, c := range []struct{ old, new, want string }{
+		{"[resnet.onnx]", "[gone.onnx]", "gone.onnx does not exist"},
+		{"[resnet.onnx]", "[resnet.onnx, {path: resnet.onnx}]", "both named resnet"},
+		{"[resnet.onnx]", "[demo:alexnet]", "alexnet"},
+		{"[resnet.onnx]", "['*.nothing']", "no file matches"},
+		{"[resnet.onnx]", "['[']", "not a valid pattern"},
+		{"[resnet.onnx]", "[{path: resnet.onnx, card: gone.yaml}]", "no such card"},
+		{"[brain]", "[gone]", "gone does not exist"},
+		{"[brain]", "[resnet.onnx]", "is a file"},
+		{"[brain]", "[brain, ./brain]", "two are named small"},
+		{"[brain]", "[demo:subj01]", "subj01"},
+		{"out: out", "out: brain/out", "inside the subject's folder"},
+		{"out: out", "out: brain", "inside the subject's folder"},
+	} {
+		d := newDesk(t)
+		d.yaml = strings.Replace(d.yaml, c.old, c.new, 1)
+		o := d.options()
+		_, err := Run(t.Context(), o)
+		if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%s: %v", c.new, err)
+		}
+		if _, err := os.Stat(filepath.Join(o.Config.Out, "run.json")); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: something was written: %v", c.new, err)
+		}
+	}
+}
+
+// TestReplaceDir: results take the place of older ones, also where a crash left those aside.
+func TestReplaceDir(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "results")
+	put := func(dir, text string) {
+		t.Helper()
+		if err := durable.WriteFile(filepath.Join(dir, "text"), []byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(path+".old", "oldest")
+	for _, text := range []string{"first", "second"} {
+		dir, err := durable.OpenDir(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		put(dir.Path, text)
+		if err := replaceDir(dir, path); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := os.ReadFile(filepath.Join(path, "text")); err != nil || string(got) != text {
+			t.Errorf("%q, %v", got, err)
+		}
+		left, err := os.ReadDir(filepath.Dir(path))
+		if err != nil || len(left) != 1 {
+			t.Errorf("%v, %v", left, err)
+		}
+	}
+}
