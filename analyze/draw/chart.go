@@ -68,7 +68,7 @@ func (c Chart) Plot(scale float64) *Plate {
 	p.lo, p.hi = c.yRange()
 	p.axes(s)
 	for i := len(c.Series) - 1; i >= 0; i-- { // the main message last, on top
-		p.series(s, c.Series[i], Accessible.category(seriesColour[i%len(seriesColour)]), 7*float64((i+1)/2*(1-2*(i%2))))
+		p.series(s, c.Series[i], Accessible.Category(seriesColour[i%len(seriesColour)]), 7*float64((i+1)/2*(1-2*(i%2))))
 	}
 	y := p.y1 + chartBottom
 	for _, line := range s.typ.wrap(c.Note, smallSize, chartW-2*margin) {
@@ -95,7 +95,7 @@ func (c *Chart) key(s *sheet, y float64) float64 {
 			x = margin
 			y += 18
 		}
-		col := Accessible.category(seriesColour[i%len(seriesColour)])
+		col := Accessible.Category(seriesColour[i%len(seriesColour)])
 		s.mark(x+6, y-4, col, series.Secondary)
 		s.text(series.Name, x+16, y, textSize, start, ink, false)
 		x += w

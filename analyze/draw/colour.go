@@ -96,8 +96,8 @@ var tab20 = []RGB{
 	bytesRGB(199, 199, 199), bytesRGB(188, 189, 34), bytesRGB(219, 219, 141), bytesRGB(23, 190, 207), bytesRGB(158, 218, 229),
 }
 
-// category is the colour of the i-th category; they repeat after twenty.
-func (s Style) category(i int) RGB {
+// Category is the colour of the i-th category; they repeat after twenty.
+func (s Style) Category(i int) RGB {
 	if s == Paper {
 		return tab20[i%len(tab20)]
 	}

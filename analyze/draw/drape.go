@@ -100,7 +100,7 @@ func (d *Drape) Skin(m *cortex.Map) *Skin {
 	switch m.Rule {
 	case cortex.RuleCategories:
 		s.Width, s.Steps = max(1, len(m.Categories)), true
-		colour = func(u, _ float64) RGB { return p.style.category(int(u * float64(s.Width))) }
+		colour = func(u, _ float64) RGB { return p.style.Category(int(u * float64(s.Width))) }
 		place = func(v float64) float64 { return (v + 0.5) / float64(s.Width) }
 	case cortex.RuleSpace:
 		s.Width, s.Height, s.Y = squareSide, squareSide, Axis{1, -1} // images count y downwards

@@ -128,7 +128,7 @@ func (s *sheet) categoryLegend(p *painter, x, y, width float64) float64 {
 	}
 	for i, name := range p.m.Categories {
 		if found[i] {
-			y = s.key(p.style.category(i), name, x, y, width)
+			y = s.key(p.style.Category(i), name, x, y, width)
 		}
 	}
 	return y

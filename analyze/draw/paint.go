@@ -58,7 +58,7 @@ func (p *painter) at(side int, t [3]int32, w [3]float64) (RGB, bool) {
 	if v := values[t[k]]; math.IsNaN(v) {
 		return RGB{}, false
 	} else if p.m.Rule == cortex.RuleCategories {
-		return p.style.category(max(0, int(v))), true
+		return p.style.Category(max(0, int(v))), true
 	}
 	v := blend(values, t, w)
 	switch p.m.Rule {

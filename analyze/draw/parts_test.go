@@ -81,12 +81,12 @@ func TestPainter(t *testing.T) {
 	})
 	t.Run("categories are not blended, and neighbours in number differ", func(t *testing.T) {
 		p := newPainter(mapOf(cortex.RuleCategories, 0, 3, 0, 1, 2), Accessible)
-		if c, _ := p.at(0, tri, even); c != Accessible.category(0) {
+		if c, _ := p.at(0, tri, even); c != Accessible.Category(0) {
 			t.Errorf("colour %v", c)
 		}
 		for i := range len(okabeIto) {
 			for j := range i {
-				if Accessible.category(i) == Accessible.category(j) {
+				if Accessible.Category(i) == Accessible.Category(j) {
 					t.Errorf("categories %d and %d look alike", i, j)
 				}
 			}

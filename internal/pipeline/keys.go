@@ -19,7 +19,7 @@ const (
 	featuresVersion  = 1
 	responsesVersion = 1
 	mappingVersion   = 1
-	resultsVersion   = 1
+	resultsVersion   = 2
 )
 
 // extractProtocol is extraction's own protocol, or else the fit's.

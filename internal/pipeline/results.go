@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"cortexmap/analyze"
+	"cortexmap/analyze/maps"
 	"cortexmap/analyze/report"
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
@@ -104,6 +105,9 @@ func (r *run) analyze(dir, key string) (*made, error) {
 		}
 		m.Warnings = append(m.Warnings, run.Results.Warnings...)
 		in.Runs = append(in.Runs, run)
+		if _, err := maps.Write(r.ctx, filepath.Join(partial.Path, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
+			return nil, err
+		}
 	}
 	m.Seconds["analyses"] = time.Since(start).Seconds()
 	if in.Credits, in.Sources, err = r.credits(); err != nil {
