@@ -107,7 +107,7 @@ func (c *stageCmd) config(e *env) (*config.Config, error) {
 		// before the user's --set, which may say more
 		overrides = append([]config.Override{{Key: "models", Value: "[" + strings.Join(quoted, ", ") + "]"}}, overrides...)
 		if e.flags.Out == "" {
-			name := strings.TrimSuffix(filepath.Base(models[0]), ".onnx")
+			name := strings.TrimSuffix(filepath.Base(models[0]), filepath.Ext(models[0]))
 			overrides = append([]config.Override{{Key: "out", Value: quote(filepath.Join("runs", name))}}, overrides...)
 		}
 	}

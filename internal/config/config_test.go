@@ -45,6 +45,25 @@ func TestOverridesAndHierarchy(t *testing.T) {
 	}
 }
 
+// TestSplitOfPaper: the published fits had no validation pictures, unless the file asks for some.
+func TestSplitOfPaper(t *testing.T) {
+	base := "models: [a.onnx]\nsubjects: [s]\n"
+	for text, want := range map[string][2]float64{
+		"":                       {0.1, 0.1},
+		"fit: {protocol: paper}": {0, 0.0855},
+		"fit: {protocol: paper, split: {val: 0.2}}":  {0.2, 0.0855},
+		"fit: {protocol: paper, split: {test: 0.2}}": {0, 0.2},
+	} {
+		c, err := load(t, base+text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := [2]float64{c.Fit.Split.Val, c.Fit.Split.Test}; got != want {
+			t.Errorf("%s: %v, want %v", text, got, want)
+		}
+	}
+}
+
 // TestWrong: every fault is the user's, says where, and names the nearest valid word.
 func TestWrong(t *testing.T) {
 	base := "models: [a.onnx]\nsubjects: [s]\n"
@@ -56,6 +75,7 @@ func TestWrong(t *testing.T) {
 		{"word", base + "fit: {protocol: papre}\n", `"papre" is not sound or paper`},
 		{"word, place", base + "fit: {protocol: papre}\n", "test.yaml:3:17"},
 		{"range", base + "fit: {split: {val: 0.6, test: 0.6}}\n", "fit.split.val"},
+		{"seeds", base + "fit: {seeds: [1, 2, 1]}\n", "1 stands twice"},
 		{"grid", base + "extract: {grid: 16}\n", "test.yaml:3:17"},
 		{"no model", "subjects: [s]\n", "models"},
 		{"no subject", "models: [a.onnx]\n", "subjects"},

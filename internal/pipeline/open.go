@@ -123,7 +123,7 @@ func (r *run) openNetwork(m config.Model, layers []string) (*network, error) {
 		}
 	}
 	if n.Name == "" {
-		n.Name = strings.TrimSuffix(filepath.Base(m.Path), ".onnx")
+		n.Name = strings.TrimSuffix(filepath.Base(m.Path), filepath.Ext(m.Path))
 	}
 	file, err := extract.OpenNetwork(r.ctx, nil, m.Path, r.networkOptions(n, true))
 	if err != nil {
