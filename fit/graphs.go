@@ -226,11 +226,10 @@ func packedGraph(widths []int, grid, channels int) *graph {
 	for l := range widths {
 		loc := g.reshape(g.timesT(local[l], k[l]), -1, cells, c)
 		glo := g.reshape(g.timesT(global[l], h[l]), -1, 1, c)
-		z := g.transpose(g.concat(1, loc, glo), 1, 0, 2)
-		layers = append(layers, g.unsqueeze(z, 1))
+		half := g.Op("Cast", []string{g.concat(1, loc, glo)}, onnx.Int("to", int64(onnx.Float16)))
+		layers = append(layers, g.unsqueeze(g.transpose(half, 1, 0, 2), 1))
 	}
-	half := g.Op("Cast", []string{g.concat(1, layers...)}, onnx.Int("to", int64(onnx.Float16)))
-	g.gives(half, onnx.Float16, grid*grid+1, len(widths), "n", channels)
+	g.gives(g.concat(1, layers...), onnx.Float16, grid*grid+1, len(widths), "n", channels)
 	return g
 }
 

@@ -77,7 +77,7 @@ func Defaults(protocol string) (Settings, error) {
 			Protocol: "sound", Channels: 128,
 			StatisticsImages: 600, InitImages: 2400, InitVertices: 1500, EvidenceVertices: 500,
 			SelectorSteps: 400, SelectorRate: 3e-3,
-			Images: 7200, Epochs: 2, Batch: 16, SelectorsEvery: 8,
+			Images: 7200, Epochs: 1, Batch: 16, SelectorsEvery: 8,
 			RateReadout: 3e-4, RateBias: 1e-3, RateBottleneck: 1e-3, RateSelectors: 2e-3,
 			Warmup: 50, Cosine: true, LastReadout: true, CurvePoints: 4, CurveImages: 300,
 		}, nil

@@ -3,6 +3,7 @@ package fit
 import (
 	"context"
 	"math"
+	"runtime"
 
 	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
@@ -146,6 +147,7 @@ func (m *model) descend(ctx context.Context, ev *evaluator) ([]store.CurvePoint,
 }
 
 func (m *model) lastReadout(ctx context.Context) error {
+	runtime.GC() // the channels of the initialisation, half a gigabyte, go before as many are made again
 	p, err := m.pack(ctx, sample(m.Train, len(m.Train), m.seed, streamInit))
 	if err != nil {
 		return err
