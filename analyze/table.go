@@ -5,8 +5,11 @@ import (
 	"encoding/csv"
 	"fmt"
 	"math"
+	"reflect"
 	"strconv"
 	"strings"
+
+	"cortexmap/internal/store"
 )
 
 // Table is a tidy table: a row an observation. Cells are string, bool, int, int64 or float64; NaN is a
@@ -106,6 +109,55 @@ func (t *Table) Markdown() []byte {
 		fmt.Fprintf(&b, "\n%s\n", t.Note)
 	}
 	return b.Bytes()
+}
+
+// Parquet is the table as a Parquet file: whole numbers as int64, numbers as double (null where missing), texts
+// and truths as such. The title and the note are metadata (cortexmap.title, cortexmap.note).
+func (t *Table) Parquet() ([]byte, error) {
+	columns := make([]store.TableColumn, len(t.Columns))
+	for i, c := range t.Columns {
+		columns[i] = store.TableColumn{Name: c.Name, Values: t.values(i)}
+	}
+	return store.TableParquet(columns, map[string]string{"cortexmap.title": t.Title, "cortexmap.note": t.Note})
+}
+
+// values is a column in the one type that its cells have in common: whole numbers among others are numbers,
+// anything among texts is text.
+func (t *Table) values(col int) any {
+	var floats, whole, truths int
+	for _, row := range t.Rows {
+		switch row[col].(type) {
+		case float64:
+			floats++
+		case int, int64:
+			whole++
+		case bool:
+			truths++
+		}
+	}
+	n := len(t.Rows)
+	switch {
+	case whole == n && n > 0:
+		return column(t, col, func(c any) int64 { return reflect.ValueOf(c).Int() })
+	case truths == n && n > 0:
+		return column(t, col, func(c any) bool { return c.(bool) })
+	case floats+whole == n && n > 0:
+		return column(t, col, func(c any) float64 {
+			if x, ok := c.(float64); ok {
+				return x
+			}
+			return float64(reflect.ValueOf(c).Int())
+		})
+	}
+	return column(t, col, func(c any) string { return Cell(c, 17) })
+}
+
+func column[T any](t *Table, col int, of func(any) T) []T {
+	out := make([]T, len(t.Rows))
+	for i, row := range t.Rows {
+		out[i] = of(row[col])
+	}
+	return out
 }
 
 var latex = strings.NewReplacer(`\`, `\textbackslash{}`, `_`, `\_`, `%`, `\%`, `&`, `\&`, `#`, `\#`, `$`, `\$`,

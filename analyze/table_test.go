@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"fmt"
 	"math"
 	"testing"
 )
@@ -37,5 +38,20 @@ func TestJoin(t *testing.T) {
 	b := &Table{Name: "x", Columns: []Column{{"a", ""}}, Rows: [][]any{{2}}}
 	if j := Join(a, nil, b); len(j.Rows) != 2 || len(a.Rows) != 1 {
 		t.Errorf("joined %v, the first is now %v", j.Rows, a.Rows)
+	}
+}
+
+// TestTableColumns: a column has the one type that its cells share.
+func TestTableColumns(t *testing.T) {
+	x := &Table{Columns: []Column{{"text", ""}, {"n", ""}, {"value", ""}, {"yes", ""}, {"mixed", ""}}}
+	x.Add("a", 3, 0.5, true, 2)
+	x.Add("b", int64(4), 2, false, "two")
+	for i, want := range []string{"[]string[a b]", "[]int64[3 4]", "[]float64[0.5 2]", "[]bool[true false]", "[]string[2 two]"} {
+		if v := x.values(i); fmt.Sprintf("%T%v", v, v) != want {
+			t.Errorf("column %d is %T%v, want %s", i, v, v, want)
+		}
+	}
+	if data, err := x.Parquet(); err != nil || string(data[:4]) != "PAR1" {
+		t.Errorf("%v", err)
 	}
 }

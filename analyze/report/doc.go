@@ -2,7 +2,7 @@
 //
 // # What is written
 //
-//	DIR/tables/NAME.csv .md .tex    every table of every mapping, rows of one name joined
+//	DIR/tables/NAME.csv .md .tex .parquet   every table of every mapping, rows of one name joined
 //	DIR/plates/RUN_MAP.png .svg     every map; RUN_MAP.csv holds its numbers, a row a vertex
 //	DIR/plates/RUN_CHART.svg .png   the charts; their numbers are tables
 //	DIR/report.html                 one file

@@ -69,7 +69,11 @@ func tables(in Input) []*analyze.Table {
 }
 
 func writeTable(dir string, t *analyze.Table) error {
-	for ext, data := range map[string][]byte{".csv": t.CSV(), ".md": t.Markdown(), ".tex": t.TeX()} {
+	parquet, err := t.Parquet()
+	if err != nil {
+		return err
+	}
+	for ext, data := range map[string][]byte{".csv": t.CSV(), ".md": t.Markdown(), ".tex": t.TeX(), ".parquet": parquet} {
 		if err := durable.WriteFile(filepath.Join(dir, t.Name+ext), data); err != nil {
 			return err
 		}
