@@ -9,6 +9,7 @@ type block struct {
 	start, end int // links: its input (−1 for the picture) and its output
 	signature  string
 	concat     bool // it ends in a concatenation of branches
+	class      bool // its attention reaches the class token only
 }
 
 // blocks finds the network's units: segments with branches, each moved to where its output is complete,
@@ -36,10 +37,35 @@ func (c *chain) branching() []block {
 		sum := isSum(v.node) && (l.shortcut || l.convolves() || !l.weighted())
 		concat := isConcat(v.node) && l.weighted()
 		if sum || concat {
-			bs = append(bs, block{i - 1, i, l.signature(), concat})
+			bs = append(bs, block{i - 1, i, l.signature(), concat, c.attendsForClass(i)})
 		}
 	}
 	return bs
+}
+
+// attendsForClass says whether a segment's attention is for the class token alone, as in the last blocks of
+// XCiT and VOLO: what it finds is put in front of tokens that met no product, and no product follows.
+func (c *chain) attendsForClass(at int) bool {
+	type passed struct{ product, attention, class bool }
+	state := map[int]passed{}
+	for _, i := range c.links[at].members {
+		v := &c.vertices[i]
+		var s passed
+		bare, attended := false, false
+		for _, p := range v.inputs {
+			q := state[p] // zero for the segment's own input
+			s = passed{s.product || q.product, s.attention || q.attention, s.class || q.class}
+			bare, attended = bare || !q.product, attended || q.attention
+		}
+		switch {
+		case isConcat(v.node) && bare && attended:
+			s.class = true
+		case v.product.learned():
+			s = passed{true, s.attention || v.product == pairwise || v.product == attention, false}
+		}
+		state[i] = s
+	}
+	return state[c.links[at].vertex].class
 }
 
 // moveEnds moves each block's end over the activation right behind it, and over a norm where most blocks
@@ -52,11 +78,47 @@ func (c *chain) moveEnds(bs []block) {
 		}
 	}
 	for k := range bs {
-		bs[k].end = c.behind(bs[k].end, activations)
+		bs[k].end = c.behind(c.behindFusion(bs[k]), activations)
 		if normed > 2 && normed*10 >= len(bs)*6 {
 			bs[k].end = c.behindNorm(bs[k].end)
 		}
 	}
+}
+
+// behindFusion is the link of the 1x1 convolutions that bring a concatenation back to its width, where the
+// unit's own input, or a part of it, is among the branches (VoVNet, CSP, HGNet). Where all branches hold products
+// (SqueezeNet), a 1x1 convolution behind them is the next unit's.
+func (c *chain) behindFusion(b block) int {
+	end := b.end
+	if !b.concat || b.class || !c.bareBranch(end) {
+		return end
+	}
+	for next := end + 1; next < len(c.links) && c.pointwiseAlone(next); next = end + 1 {
+		end = c.behind(next, activations)
+	}
+	return end
+}
+
+// pointwiseAlone says whether a link is a 1x1 convolution and nothing else.
+func (c *chain) pointwiseAlone(i int) bool {
+	l := &c.links[i]
+	return l.single() && l.count[pointwise] == 1
+}
+
+// bareBranch says whether one input of the join at the end of a segment passed no product in it.
+func (c *chain) bareBranch(at int) bool {
+	passed := map[int]bool{}
+	for _, i := range c.links[at].members {
+		v := &c.vertices[i]
+		for _, p := range v.inputs {
+			if i == c.links[at].vertex && !passed[p] {
+				return true
+			}
+			passed[i] = passed[i] || passed[p]
+		}
+		passed[i] = passed[i] || v.product.learned()
+	}
+	return false
 }
 
 // behind returns the last link right behind link i whose operator is wanted. Roundings of quantised graphs
@@ -91,11 +153,13 @@ func (c *chain) behindNorm(i int) int {
 	return e
 }
 
-// joinMixers joins a block that mixes tokens with the channel-only blocks right behind it.
+// joinMixers joins a block that mixes tokens with the channel-only blocks right behind it, and attention with
+// the first block behind it that mixes tokens by depthwise convolutions alone, which is its channel mixing
+// (PVT, SegFormer) or its local half (EfficientViT).
 func (c *chain) joinMixers(bs []block) []block {
 	var joined []block
 	for _, b := range bs {
-		if n := len(joined); n > 0 && !c.links[b.start+1].mixes() && c.plain(joined[n-1].end, b.start) && mixesTokens(joined[n-1].signature) {
+		if n := len(joined); n > 0 && c.plain(joined[n-1].end, b.start) && c.belongsTo(joined[n-1], b) {
 			last := &joined[n-1]
 			last.end, last.signature = b.end, last.signature+"|"+b.signature
 			continue
@@ -105,7 +169,16 @@ func (c *chain) joinMixers(bs []block) []block {
 	return joined
 }
 
-func mixesTokens(signature string) bool { return strings.ContainsAny(signature, "CMSAPT") }
+func (c *chain) belongsTo(last, b block) bool {
+	l := &c.links[b.start+1]
+	if !l.mixes() {
+		return mixesTokens(last.signature)
+	}
+	mixed := l.count[depthwise] > 0 && l.count[spatial]+l.count[pairwise]+l.count[softmax]+l.count[attention]+l.count[pooling] == 0
+	return mixed && strings.ContainsAny(last.signature, "MA") && !strings.Contains(last.signature, "|")
+}
+
+func mixesTokens(signature string) bool { return strings.ContainsAny(signature, "CDMSAPT") }
 
 // joinRepeated joins a pattern of two to four different parts that comes at least three times in a row, with
 // no product between the parts of a group: MaxViT's convolution, window and grid attention are one block.
@@ -121,7 +194,7 @@ func (c *chain) joinRepeated(bs []block) []block {
 			}
 			for ; i+parts <= end; i += parts {
 				first, last := bs[i], bs[i+parts-1]
-				out = append(out, block{first.start, last.end, first.signature + "|" + last.signature, first.concat})
+				out = append(out, block{first.start, last.end, first.signature + "|" + last.signature, first.concat, first.class})
 			}
 		}
 		bs = out
@@ -160,9 +233,9 @@ func (c *chain) repetition(bs []block, i, parts int) int {
 // coarse keeps only which kinds of product a block holds.
 func coarse(signature string) string {
 	var b strings.Builder
-	for _, k := range "CmMSAT" {
-		if strings.ContainsRune(signature, k) {
-			b.WriteRune(k)
+	for _, k := range []string{"CD", "m", "M", "S", "A", "T"} {
+		if strings.ContainsAny(signature, k) {
+			b.WriteString(k)
 		}
 	}
 	return b.String()

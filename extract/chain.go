@@ -140,7 +140,7 @@ func (l *link) take(i int, v *vertex, isLink bool) {
 	if v.product != none {
 		l.count[v.product]++
 	}
-	l.active = l.active || activations[v.node.Op]
+	l.active = l.active || activations[baseOp(v.node)]
 	l.swaps = l.swaps || v.node.Op == "Transpose" && slices.Equal(v.node.Ints("perm"), []int64{0, 2, 1})
 	if v.node.Op == "Concat" && !isLink && len(v.inputs) > 1 {
 		l.concats = append(l.concats, i)
@@ -180,7 +180,7 @@ func (l *link) weighted() bool {
 }
 
 // convolves says whether the segment holds a convolution.
-func (l *link) convolves() bool { return l.count[spatial]+l.count[pointwise] > 0 }
+func (l *link) convolves() bool { return l.count[spatial]+l.count[depthwise]+l.count[pointwise] > 0 }
 
 // mixes says whether tokens reach each other in the segment.
 func (l *link) mixes() bool {

@@ -16,6 +16,7 @@ const (
 	Stem       = "stem"       // what comes before the first block
 	Downsample = "downsample" // a run without activations between blocks
 	DenseLink  = "dense"      // a concatenation inside a DenseNet block
+	ClassToken = "class"      // a block whose attention reaches the class token only
 	Product    = "product"    // an activated matrix product of a network without branches: its tokens have no grid
 )
 
@@ -33,10 +34,7 @@ type Candidate struct {
 // default is [SelectLayers]'s choice. A graph without a picture input, or in which nothing depends on it, is
 // a fault.
 func FindLayers(m *onnx.Model) ([]Candidate, error) {
-	if err := tappable(m); err != nil {
-		return nil, err
-	}
-	f, err := newFlow(&m.Graph)
+	f, err := newFlow(m)
 	if err != nil {
 		return nil, err
 	}
@@ -45,20 +43,23 @@ func FindLayers(m *onnx.Model) ([]Candidate, error) {
 	if len(found) == 0 {
 		return nil, fault.Inputf("no layers were found: the picture input %q passes %d nodes without a convolution or matrix product", f.image.Name, len(f.vertices)-1)
 	}
+	if err := c.tappable(found); err != nil {
+		return nil, err
+	}
 	c.name(found)
 	return found, nil
 }
 
-// tappable refuses graphs whose inner tensors aren't what they seem.
-func tappable(m *onnx.Model) error {
-	for domain := range m.Opsets {
-		if domain == "com.microsoft.nchwc" {
-			for _, n := range m.Graph.Nodes {
-				if n.Domain == domain {
-					return fault.Inputf("the model was saved for one kind of processor: its tensors have ONNX Runtime's blocked layout (%s)", domain).
-						Remedy("export it again without hardware-specific optimisation")
-				}
-			}
+// blockedDomain has operators on maps whose channels lie in blocks of 8 or 16, which ONNX Runtime writes into
+// models that it saves with all optimisations.
+const blockedDomain = "com.microsoft.nchwc"
+
+// tappable refuses graphs whose layers aren't what they seem.
+func (c *chain) tappable(found []Candidate) error {
+	for _, f := range found {
+		if c.vertices[c.producer[f.Tensor]].blocked {
+			return fault.Inputf("the model was saved for one kind of processor: its tensors have ONNX Runtime's blocked layout (%s)", blockedDomain).
+				Remedy("export it again without hardware-specific optimisation")
 		}
 	}
 	return nil
@@ -72,16 +73,45 @@ func (c *chain) candidates() []Candidate {
 	var found []Candidate
 	from := -1
 	for _, b := range blocks {
-		found = c.run(found, from, b.start)
+		if !c.opens(from, b) {
+			found = c.run(found, from, b.start)
+		}
 		if b.concat {
 			for _, i := range c.links[b.start+1].concats {
 				found = append(found, Candidate{Tensor: c.tensor(i), Kind: DenseLink, Why: "concatenation inside a densely connected block"})
 			}
 		}
-		found = append(found, c.candidate(b.end, Block, b.signature, c.whyBlock(b)))
+		kind, why := Block, c.whyBlock(b)
+		if b.class {
+			kind, why = ClassToken, why+", for the class token alone"
+		}
+		found = append(found, c.candidate(b.end, kind, b.signature, why))
 		from = b.end
 	}
 	return c.tail(found, from)
+}
+
+// opens says whether the run between two blocks is the second one's first half: attention without a way round
+// it, in front of channel mixing (the downsampling blocks of LeViT), or an activated 1x1 convolution in front
+// of branches that all hold products (SqueezeNet).
+func (c *chain) opens(from int, b block) bool {
+	if from < 0 {
+		return false
+	}
+	attends, narrows, others := false, 0, 0
+	for i := from + 1; i <= b.start; i++ {
+		l := &c.links[i]
+		attends = attends || l.count[pairwise]+l.count[attention] > 0
+		if c.pointwiseAlone(i) {
+			narrows++
+		} else if l.weighted() {
+			others++
+		}
+	}
+	if b.concat {
+		return narrows == 1 && others == 0 && c.anyActive(from, b.start) && !c.bareBranch(b.start+1)
+	}
+	return attends && !mixesTokens(b.signature)
 }
 
 func (c *chain) candidate(at int, kind, signature, why string) Candidate {
@@ -98,7 +128,7 @@ func (c *chain) whyBlock(b block) string {
 
 // explain spells a signature out.
 func explain(signature string) string {
-	spelt := map[byte]string{'C': "convolution", 'c': "1x1 convolution", 'm': "matrix product", 'M': "product of activations", 'S': "softmax", 'A': "attention", 'P': "pooling"}
+	spelt := map[byte]string{'C': "convolution", 'D': "depthwise convolution", 'c': "1x1 convolution", 'm': "matrix product", 'M': "product of activations", 'S': "softmax", 'A': "attention", 'P': "pooling"}
 	total := map[byte]int{}
 	for i := 0; i < len(signature); i++ {
 		if spelt[signature[i]] == "" {
@@ -207,7 +237,7 @@ func (c *chain) anyWeighted(from, to int) bool { return !c.plain(from, to) }
 
 func (c *chain) anyActive(from, to int) bool {
 	for i := from + 1; i <= to; i++ {
-		if l := &c.links[i]; l.active || !l.single() && !l.weighted() {
+		if c.links[i].active {
 			return true
 		}
 	}

@@ -22,6 +22,7 @@ type vertex struct {
 	decoder   bool       // it lies behind an enlargement of features, as in a U-Net's way up
 	output    bool       // it makes one of the graph's outputs
 	kept      bool       // an output of the graph depends on it
+	blocked   bool       // its numbers lie in ONNX Runtime's blocked layout
 }
 
 // flow is the part of a graph that the picture passes through. Outputs of Shape and Size don't count, so
@@ -30,18 +31,21 @@ type flow struct {
 	graph    *onnx.Graph
 	image    onnx.Value
 	vertices []vertex
-	producer map[string]int // vertex that makes a tensor
+	producer map[string]int        // vertex that makes a tensor
+	fixed    map[string]*onnx.Node // nodes that the picture doesn't reach, by their first output
 }
 
 // newFlow follows the picture through the graph.
-func newFlow(g *onnx.Graph) (*flow, error) {
+func newFlow(m *onnx.Model) (*flow, error) {
+	g := &m.Graph
 	image, err := imageInput(g)
 	if err != nil {
 		return nil, err
 	}
 	f := &flow{graph: g, image: image, producer: map[string]int{image.Name: 0}}
 	f.vertices = []vertex{{dominator: -1}}
-	for _, n := range sortNodes(splitFused(g.Nodes)) {
+	f.fixed = map[string]*onnx.Node{}
+	for _, n := range sortNodes(splitFused(inlined(m))) {
 		f.add(n)
 	}
 	if !f.keep() {
@@ -62,6 +66,9 @@ func (f *flow) add(n *onnx.Node) {
 		}
 	}
 	if len(inputs) == 0 {
+		if len(n.Outputs) > 0 {
+			f.fixed[n.Outputs[0]] = n
+		}
 		return
 	}
 	v := vertex{node: n, inputs: inputs, dominator: f.dominator(inputs), product: f.productOf(n)}
@@ -70,7 +77,9 @@ func (f *flow) add(n *onnx.Node) {
 	for _, i := range inputs {
 		v.products = max(v.products, f.vertices[i].products)
 		v.decoder = v.decoder || f.vertices[i].decoder
+		v.blocked = v.blocked || f.vertices[i].blocked
 	}
+	v.blocked = (v.blocked || n.Domain == blockedDomain) && n.Op != "ReorderOutput"
 	v.decoder = v.decoder || v.products > 0 && enlarging[n.Op]
 	v.branches = len(inputs) > 1 && v.products > above.products && (isSum(n) || isConcat(n))
 	if v.branches && !v.decoder {
@@ -85,6 +94,32 @@ func (f *flow) add(n *onnx.Node) {
 			f.producer[o] = len(f.vertices) - 1
 		}
 	}
+}
+
+// weight finds the constant behind a name: an initializer, a Constant node, or either behind roundings and
+// casts; nil where it is computed otherwise.
+func (f *flow) weight(name string) *onnx.Tensor {
+	for range 8 {
+		if t := f.graph.Initializers[name]; t != nil {
+			return t
+		}
+		n := f.fixed[name]
+		if n == nil {
+			return nil
+		}
+		switch n.Op {
+		case "Constant":
+			if a := n.Attrs["value"]; a != nil {
+				return a.T
+			}
+			return nil
+		case "DequantizeLinear", "QuantizeLinear", "Cast", "Identity":
+			name = n.Inputs[0]
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
 // dominator is the lowest common ancestor of the inputs in the tree of dominators: for a graph without

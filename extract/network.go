@@ -45,7 +45,9 @@ type Network struct {
 	feed    *feed
 	device  string
 	threads int
-	dynamic bool // quantised over the whole batch: runs one image at a time
+	dynamic bool                // quantised over the whole batch: runs one image at a time
+	rounded map[string]rounding // integer tensors
+	orders  map[string][]int    // token of each cell, for tapped tensors whose tokens aren't in raster order
 }
 
 // OpenNetwork reads the network at path, checks that the library can run it, finds its card and its layers,
@@ -57,7 +59,7 @@ type Network struct {
 // constants, an operator set or file format newer than the library's, operators nobody knows, weights that
 // are missing, layers that don't exist.
 func OpenNetwork(ctx context.Context, rt *ort.Runtime, path string, o NetworkOptions) (*Network, error) {
-	n := &Network{Path: path, source: source{path, o.Bytes}, device: o.Device, threads: o.Threads}
+	n := &Network{Path: path, source: source{path, o.Bytes}, device: o.Device, threads: o.Threads, orders: map[string][]int{}}
 	if err := n.open(ctx, rt, o); err != nil {
 		return nil, n.placed(err)
 	}
@@ -83,6 +85,8 @@ func (n *Network) open(ctx context.Context, rt *ort.Runtime, o NetworkOptions) (
 	if n.Found, err = FindLayers(n.Model); err != nil {
 		return err
 	}
+	n.Found = n.reachable(n.Found)
+	n.rounded = roundings(n.Model.Graph.Nodes)
 	if err := n.findCard(o.Card); err != nil {
 		return err
 	}
@@ -102,6 +106,23 @@ func (n *Network) open(ctx context.Context, rt *ort.Runtime, o NetworkOptions) (
 		return n.declaredLayers(want)
 	}
 	return n.probedLayers(ctx, rt, want, o.Threads)
+}
+
+// reachable leaves out candidates inside calls of functions, with a warning.
+func (n *Network) reachable(found []Candidate) []Candidate {
+	hidden := 0
+	var out []Candidate
+	for _, c := range found {
+		if strings.HasPrefix(c.Tensor, inner) {
+			hidden++
+			continue
+		}
+		out = append(out, c)
+	}
+	if hidden > 0 {
+		n.warn("layers-inside-functions", "%d of %d layers lie inside functions of the file, where they can't be read: inline them first (onnx.inliner.inline_local_functions in Python)", hidden, len(found))
+	}
+	return out
 }
 
 // read parses the model and digests its bytes.

@@ -63,7 +63,7 @@ func (n *Network) newProbe(rt *ort.Runtime, candidates []Candidate, threads int)
 	b := onnx.NewBuilder(n.Model.Opset())
 	var outputs []string
 	for _, c := range candidates {
-		out := b.Op("Cast", []string{c.Tensor}, onnx.Int("to", int64(onnx.Float32)))
+		out := n.numbers(b, c.Tensor)
 		b.Output(out, onnx.Undefined)
 		outputs = append(outputs, out)
 	}
@@ -156,7 +156,9 @@ func (p *probe) decide(ctx context.Context, one []raw, fits [][]layout) error {
 		return err
 	}
 	for _, key := range order {
-		p.judge(groups[key], fits, points)
+		if err := p.judge(ctx, one, groups[key], fits, points); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -165,14 +167,13 @@ func (p *probe) decide(ctx context.Context, one []raw, fits [][]layout) error {
 // changed square moved most, one if a neighbour did. Behind strided convolutions a token's field is centred up
 // to half a token beside its square.
 func (p *probe) perturb(ctx context.Context, one []raw, fits [][]layout, h, w int) ([][]int, error) {
-	f := p.net.feed
+	f, n := p.net.feed, p.images()
 	points := make([][]int, len(fits))
 	for i := range fits {
 		points[i] = make([]int, len(fits[i]))
 	}
-	n := int(max(f.frozen, 1))
 	for _, square := range patches(h, w, f.h, f.w) {
-		moved, err := p.run(ctx, f.changed(p.base, square), n)
+		moved, err := p.run(ctx, f.changed(p.base, square.holds), n)
 		if err != nil {
 			return nil, err
 		}
@@ -185,11 +186,17 @@ func (p *probe) perturb(ctx context.Context, one []raw, fits [][]layout, h, w in
 	return points, nil
 }
 
-// changed is the picture with one square brighter.
-func (f *feed) changed(x []float32, p patch) []float32 {
+// images is how many images a run of one picture takes.
+func (p *probe) images() int { return int(max(p.net.feed.frozen, 1)) }
+
+// changed is the picture with some pixels brighter.
+func (f *feed) changed(x []float32, where func(row, column int) bool) []float32 {
 	y := slices.Clone(x)
-	for row := p.y; row < p.y+p.side; row++ {
-		for column := p.x; column < p.x+p.side; column++ {
+	for row := range f.h {
+		for column := range f.w {
+			if !where(row, column) {
+				continue
+			}
 			for c := range 3 {
 				at := (c*f.h+row)*f.w + column
 				if f.card.Layout == NHWC {
@@ -202,9 +209,10 @@ func (f *feed) changed(x []float32, p patch) []float32 {
 	return y
 }
 
-// judge keeps the reading of a group with most points, if there is one a picture on average. On a 7x7
-// grid a wrong reading gets a fifth of a point by chance.
-func (p *probe) judge(group []int, fits [][]layout, points [][]int) {
+// judge keeps the reading of a group with most points. Maps need one a picture on average: on a 7x7 grid a
+// wrong reading gets a fifth of a point by chance. Sequences that get less than three quarters of all points
+// may lie window by window, where on small grids many a token is its cell's neighbour: their order is learnt.
+func (p *probe) judge(ctx context.Context, one []raw, group []int, fits [][]layout, points [][]int) error {
 	sum := make([]int, len(fits[group[0]]))
 	for _, i := range group {
 		for k, n := range points[i] {
@@ -217,14 +225,26 @@ func (p *probe) judge(group []int, fits [][]layout, points [][]int) {
 			best = k
 		}
 	}
-	for _, i := range group {
-		if sum[best] >= 4*len(group) {
+	enough := 4
+	if kind := fits[group[0]][best].kind; kind == NLC || kind == LNC {
+		enough = 6
+	}
+	if sum[best] >= enough*len(group) {
+		for _, i := range group {
 			fits[i] = fits[i][best : best+1]
-			continue
 		}
+		return nil
+	}
+	if enough == 6 {
+		if ok, err := p.learn(ctx, one, group, fits); ok || err != nil {
+			return err
+		}
+	}
+	for _, i := range group {
 		fits[i] = nil
 		p.net.leaveOut(p.candidates[i], "its tokens don't lie in the picture's order: where the picture was changed, tokens elsewhere moved most")
 	}
+	return nil
 }
 
 // layers makes the store's layers of what was decided, numbered in order.
@@ -239,8 +259,12 @@ func (n *Network) layers(candidates []Candidate, fits [][]layout) []store.Layer 
 		if l.prefix > 0 {
 			global = GlobalCLS
 		}
+		why := c.Why
+		if n.orders[c.Tensor] != nil {
+			why += "; its tokens lie window by window, in an order that was learnt"
+		}
 		ls = append(ls, store.Layer{Index: len(ls), Name: c.Name, Tensor: c.Tensor, Kind: c.Kind, Layout: l.kind, Width: l.width,
-			Grid: [2]int{l.h, l.w}, Prefix: l.prefix, Global: global, Why: c.Why})
+			Grid: [2]int{l.h, l.w}, Prefix: l.prefix, Global: global, Why: why})
 	}
 	return ls
 }

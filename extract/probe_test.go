@@ -84,15 +84,52 @@ func TestPerturbationDecides(t *testing.T) {
 	}
 }
 
-// Tokens that lie window by window look like a grid by their number alone; they are refused, not misread.
-func TestWindowOrderIsRefused(t *testing.T) {
+// Tokens that lie window by window look like a grid by their number alone. Their order is learnt, and gives the
+// tokens that the same network has row by row.
+func TestWindowOrderIsLearnt(t *testing.T) {
 	const c = 8
-	windows := func(b *onnx.Builder, x string) string { // 8x8 cells as 4x4 windows of 2x2
-		x = b.Op("Reshape", []string{x, b.Shape(0, c, 4, 2, 4, 2)})
-		x = b.Op("Transpose", []string{x}, onnx.Ints("perm", 0, 2, 4, 3, 5, 1))
-		return b.Op("Reshape", []string{x, b.Shape(0, 64, c)})
+	reordered := func(shape, perm []int64) func(b *onnx.Builder, x string) string { // of 8x8 cells
+		return func(b *onnx.Builder, x string) string {
+			x = b.Op("Transpose", []string{b.Op("Reshape", []string{x, b.Shape(shape...)})}, onnx.Ints("perm", perm...))
+			return b.Op("Reshape", []string{x, b.Shape(0, 64, c)})
+		}
 	}
-	raw := strings.ReplaceAll(string(embedding(64, 8, c, windows, true).Model()), onnx.Prefix, "different/")
+	rt := orttest.Runtime(t)
+	taps := func(order func(b *onnx.Builder, x string) string) (*Network, [][]float32) {
+		net := buildNetwork(t, embedding(64, 8, c, order, true))
+		full, _ := float32Taps(t, rt, net, whiteNoise(3*64*64))
+		return net, full
+	}
+	_, want := taps(rows(c, 64))
+	for name, order := range map[string]func(b *onnx.Builder, x string) string{
+		"4x4 windows of 2x2":             reordered([]int64{0, c, 4, 2, 4, 2}, []int64{0, 2, 4, 3, 5, 1}),
+		"2x2 windows of 4x4":             reordered([]int64{0, c, 2, 4, 2, 4}, []int64{0, 2, 4, 3, 5, 1}),
+		"first cells of windows first":   reordered([]int64{0, c, 4, 2, 4, 2}, []int64{0, 3, 5, 2, 4, 1}),
+		"quarters of quarters, as Hiera": reordered([]int64{0, c, 2, 2, 2, 2, 2, 2}, []int64{0, 4, 7, 3, 6, 2, 5, 1}),
+	} {
+		net, got := taps(order)
+		for i, l := range net.Layers {
+			if net.orders[l.Tensor] == nil || !strings.Contains(l.Why, "order that was learnt") {
+				t.Errorf("%s, %s: no order was learnt", name, l.Name)
+			}
+			if d := relative(got[i], want[i]); d > 1e-5 { // sums of 64 tokens in another order
+				t.Errorf("%s, %s: tokens differ by %.1e of the largest", name, l.Name, d)
+			}
+		}
+	}
+}
+
+// Tokens in an order that nobody would think of are refused, not misread.
+func TestShuffledTokensAreRefused(t *testing.T) {
+	const c = 8
+	shuffled := func(b *onnx.Builder, x string) string {
+		var order []int64
+		for _, i := range rand.New(rand.NewPCG(5, 5)).Perm(64) {
+			order = append(order, int64(i))
+		}
+		return b.Op("Gather", []string{rows(c, 64)(b, x), b.ConstI64(order, 64)}, onnx.Int("axis", 1))
+	}
+	raw := strings.ReplaceAll(string(embedding(64, 8, c, shuffled, true).Model()), onnx.Prefix, "different/")
 	_, err := OpenNetwork(context.Background(), orttest.Runtime(t), "net.onnx", NetworkOptions{Bytes: []byte(raw)})
 	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "don't lie in the picture's order") {
 		t.Errorf("got %v", err)

@@ -13,6 +13,7 @@ type product byte
 const (
 	none      product = 0
 	spatial   product = 'C' // convolution wider than one cell
+	depthwise product = 'D' // the same, each channel for itself
 	pointwise product = 'c' // 1x1 convolution
 	dense     product = 'm' // matrix product with a weight
 	pairwise  product = 'M' // product of two activations, as in attention
@@ -21,7 +22,7 @@ const (
 	pooling   product = 'P'
 )
 
-const products = "CcmMSAP"
+const products = "CDcmMSAP"
 
 // learned says whether numbers are multiplied by weights, or activations by each other.
 func (p product) learned() bool { return p != none && p != softmax && p != pooling }
@@ -70,10 +71,13 @@ func (f *flow) productOf(n *onnx.Node) product {
 	case attentions[n.Op]:
 		return attention
 	case convs[op]:
-		if f.kernel(n) > 1 {
-			return spatial
+		switch {
+		case f.kernel(n) <= 1:
+			return pointwise
+		case f.separate(n):
+			return depthwise
 		}
-		return pointwise
+		return spatial
 	case op == "DFT":
 		return pairwise
 	case matrices[op]:
@@ -95,11 +99,24 @@ func (f *flow) kernel(n *onnx.Node) int64 {
 		return slices.Max(k)
 	}
 	if len(n.Inputs) > 1 {
-		if w := f.graph.Initializers[n.Inputs[1]]; w != nil && len(w.Dims) > 2 {
+		if w := f.weight(n.Inputs[1]); w != nil && len(w.Dims) > 2 {
 			return slices.Max(w.Dims[2:])
 		}
 	}
 	return 0
+}
+
+// separate says whether each channel of a convolution is a group of its own.
+func (f *flow) separate(n *onnx.Node) bool {
+	group, weight := n.Attrs["group"], 1
+	if strings.HasPrefix(n.Op, "QLinear") {
+		weight = 3
+	}
+	if group == nil || group.I < 2 || len(n.Inputs) <= weight {
+		return false
+	}
+	w := f.weight(n.Inputs[weight])
+	return w != nil && len(w.Dims) > 0 && w.Dims[0] == group.I
 }
 
 // multipliesActivations: do both factors depend on the picture? Integer forms have scales and zero points

@@ -30,7 +30,7 @@ func Statistics(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli
 	var names []string
 	var outputs []output
 	for _, l := range net.Layers {
-		mean, square, global := newTap(b, l).means()
+		mean, square, global := net.tap(b, l).means()
 		for _, name := range []string{mean, square, global} {
 			names = append(names, published(b, name))
 			outputs = append(outputs, output{dims: []int64{int64(l.Width)}})
@@ -106,7 +106,7 @@ func ReadOut(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Se
 	var outputs []output
 	for _, r := range readouts {
 		r.check(net)
-		l, g := newTap(b, net.Layers[r.Layer]).readOut(r)
+		l, g := net.tap(b, net.Layers[r.Layer]).readOut(r)
 		names = append(names, published(b, l), published(b, g))
 		o := output{dims: []int64{int64(r.Units)}}
 		outputs = append(outputs, o, o)

@@ -47,7 +47,11 @@ func Key(net *Network, set *stimuli.Set, o RunOptions) (string, error) {
 	}
 	var taps []string
 	for _, l := range net.Layers {
-		taps = append(taps, fmt.Sprint(l.Tensor, l.Layout, l.Grid, l.Prefix, l.Global))
+		text := fmt.Sprint(l.Tensor, l.Layout, l.Grid, l.Prefix, l.Global)
+		if order := net.orders[l.Tensor]; order != nil {
+			text += fmt.Sprint(order)
+		}
+		taps = append(taps, text)
 	}
 	images := set.Digest()
 	return store.Key("extract", Version, weights, hex.EncodeToString(images[:]), taps, o.grid(), o.protocol(), o.Compression,
@@ -157,7 +161,7 @@ func (x *extraction) tapped() (err error) {
 	g := x.o.grid()
 	var names []string
 	for _, l := range x.net.Layers {
-		names = append(names, newTap(b, l).fit(g, x.o.protocol()))
+		names = append(names, x.net.tap(b, l).fit(g, x.o.protocol()))
 		x.stream.outputs = append(x.stream.outputs, output{dims: []int64{int64(g*g + 1), int64(l.Width)}, half: true})
 	}
 	x.own = ownOutputs(b, &x.net.Model.Graph)

@@ -23,12 +23,13 @@ const (
 type tap struct {
 	*onnx.Builder
 	layer store.Layer
+	order []int  // the token behind the prefix that looks at each cell; nil: raster order
 	x     string // the tapped tensor as float32
 }
 
-// newTap casts the layer's tensor to float32, which ONNX Runtime removes where it changes nothing.
-func newTap(b *onnx.Builder, l store.Layer) tap {
-	return tap{b, l, b.Op("Cast", []string{l.Tensor}, onnx.Int("to", int64(onnx.Float32)))}
+// tap reads the layer's tensor as float32.
+func (n *Network) tap(b *onnx.Builder, l store.Layer) tap {
+	return tap{b, l, n.orders[l.Tensor], n.numbers(b, l.Tensor)}
 }
 
 func (t tap) tokens() int { return t.layer.Prefix + t.layer.Grid[0]*t.layer.Grid[1] }
@@ -39,18 +40,20 @@ func (t tap) reshape(x string, d ...int64) string { return t.Op("Reshape", []str
 // fit adds the nodes that bring the layer to the fit grid, and returns the name of their float16 output
 // [N, g²+1, C]: local tokens row by row from the top left, then the global token.
 func (t tap) fit(g int, protocol string) string {
-	var tokens string
-	switch t.layer.Layout {
-	case NCHW:
-		tokens = t.fitMap(g, protocol)
-	case NHWC:
-		tokens = t.fitChannelsLast(g, protocol)
-	default:
-		tokens = t.fitSequence(g, protocol)
-	}
-	out := t.Op("Cast", []string{tokens}, onnx.Int("to", int64(onnx.Float16)))
+	out := t.Op("Cast", []string{t.fitted(g, protocol)}, onnx.Int("to", int64(onnx.Float16)))
 	t.Output(out, onnx.Undefined)
 	return out
+}
+
+// fitted is fit before the cast, in float32.
+func (t tap) fitted(g int, protocol string) string {
+	switch t.layer.Layout {
+	case NCHW:
+		return t.fitMap(g, protocol)
+	case NHWC:
+		return t.fitChannelsLast(g, protocol)
+	}
+	return t.fitSequence(g, protocol)
 }
 
 // axes are the weights of both axes: rows [g, H], columns transposed [W, g].
@@ -102,7 +105,7 @@ func (t tap) fitChannelsLast(g int, protocol string) string {
 
 // fitSequence is for tokens, [N, L, C] or [L, N, C]: one product with [g²+1, L].
 func (t tap) fitSequence(g int, protocol string) string {
-	m := t.ConstF32(sequenceWeights(t.layer, g, protocol), int64(g*g+1), int64(t.tokens()))
+	m := t.ConstF32(sequenceWeights(t.layer, t.order, g, protocol), int64(g*g+1), int64(t.tokens()))
 	return t.matmul(m, t.sequence())
 }
 
@@ -117,8 +120,16 @@ func (t tap) sequence() string {
 	return t.x
 }
 
+// at is the token behind the prefix that looks at a cell.
+func at(order []int, cell int) int {
+	if order == nil {
+		return cell
+	}
+	return order[cell]
+}
+
 // sequenceWeights is [g²+1, L]: each row makes one token of the fit grid, the last the global one.
-func sequenceWeights(l store.Layer, g int, protocol string) []float32 {
+func sequenceWeights(l store.Layer, order []int, g int, protocol string) []float32 {
 	h, w := l.Grid[0], l.Grid[1]
 	rows, columns := axisWeights(h, g, protocol), axisWeights(w, g, protocol)
 	tokens := l.Prefix + h*w
@@ -127,7 +138,7 @@ func sequenceWeights(l store.Layer, g int, protocol string) []float32 {
 		row := m[i*tokens+l.Prefix:]
 		for y := range h {
 			for x := range w {
-				row[y*w+x] = float32(rows[i/g*h+y] * columns[i%g*w+x])
+				row[at(order, y*w+x)] = float32(rows[i/g*h+y] * columns[i%g*w+x])
 			}
 		}
 	}
@@ -161,7 +172,7 @@ func (t tap) means() (mean, square, global string) {
 	plain.Global = GlobalMean
 	l := int64(t.tokens())
 	average := func(x string, m []float32) string {
-		t := tap{t.Builder, t.layer, x}
+		t := tap{t.Builder, t.layer, t.order, x}
 		return t.reshape(t.matmul(t.ConstF32(m, 1, l), t.sequence()), -1, c)
 	}
 	mean = average(t.x, globalWeights(plain))
@@ -184,7 +195,7 @@ func (t tap) readOut(r Readout) (local, global string) {
 	field := make([]float32, v*l) // [V, L], nothing on the prefix
 	for i, f := range r.Field {
 		cell, unit := int64(i)/v, int64(i)%v
-		field[unit*l+int64(t.layer.Prefix)+cell] = f
+		field[unit*l+int64(t.layer.Prefix+at(t.order, int(cell)))] = f
 	}
 	z := t.sequence()
 	seen := t.matmul(t.ConstF32(field, v, l), z) // [N, V, D]

@@ -21,8 +21,11 @@ import (
 var networks = []string{"vit", "resnet", "swin", "clip"}
 
 // picture repeats build.py's: two pictures of white noise, [2, 3, 112, 112].
-func picture() []float32 {
-	x := make([]float32, 2*3*112*112)
+func picture() []float32 { return whiteNoise(2 * 3 * 112 * 112) }
+
+// whiteNoise is n numbers from −1 to 1, those of build.py and zoo.py.
+func whiteNoise(n int) []float32 {
+	x := make([]float32, n)
 	state := uint64(1)
 	for i := range x {
 		state = state*6364136223846793005 + 1442695040888963407
@@ -47,15 +50,21 @@ func readGolden(t *testing.T, name, protocol string) (blocks []goldenBlock, toke
 	if err := json.Unmarshal(raw, &blocks); err != nil {
 		t.Fatal(err)
 	}
-	raw, err = os.ReadFile(filepath.Join(testdata, "onnx", name+"."+protocol+".npy"))
+	return blocks, readFlat(t, filepath.Join(testdata, "onnx", name+"."+protocol+".npy"))
+}
+
+// readFlat reads a one-dimensional float32 .npy file.
+func readFlat(t *testing.T, path string) (numbers []float32) {
+	t.Helper()
+	raw, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
 	head := 10 + int(binary.LittleEndian.Uint16(raw[8:])) // magic, version, length of the header
 	for b := raw[head:]; len(b) >= 4; b = b[4:] {
-		tokens = append(tokens, math.Float32frombits(binary.LittleEndian.Uint32(b)))
+		numbers = append(numbers, math.Float32frombits(binary.LittleEndian.Uint32(b)))
 	}
-	return blocks, tokens
+	return numbers
 }
 
 func openNetwork(t testing.TB, path string, o NetworkOptions) *Network {

@@ -108,18 +108,23 @@ func (l layout) token(t, n int) (start, step int) {
 	return t * l.width, 1
 }
 
-// mostChanged is the cell of the grid whose token differs most between two runs, in squared distance.
+// change is the squared distance of one token between two runs.
+func (l layout) change(a, b []float32, token, n int) float64 {
+	start, step := l.token(token, n)
+	sum := 0.0
+	for c := range l.width {
+		d := float64(a[start+c*step]) - float64(b[start+c*step])
+		sum += d * d
+	}
+	return sum
+}
+
+// mostChanged is the cell of the grid whose token differs most between two runs.
 func (l layout) mostChanged(a, b []float32, n int) int {
 	best, most := -1, -1.0
 	for cell := range l.h * l.w {
-		start, step := l.token(l.prefix+cell, n)
-		sum := 0.0
-		for c := range l.width {
-			d := float64(a[start+c*step]) - float64(b[start+c*step])
-			sum += d * d
-		}
-		if sum > most {
-			best, most = cell, sum
+		if d := l.change(a, b, l.prefix+cell, n); d > most {
+			best, most = cell, d
 		}
 	}
 	return best
@@ -139,7 +144,11 @@ func (l layout) closeness(a, b int) int {
 // patch is a square of a picture, by its corner and side in pixels.
 type patch struct{ y, x, side int }
 
-// centre is the cell of the grid that the patch's middle lies in.
+func (p patch) holds(y, x int) bool {
+	return p.y <= y && y < p.y+p.side && p.x <= x && x < p.x+p.side
+}
+
+// cell is the cell of the grid that the patch's middle lies in.
 func (p patch) cell(h, w, ih, iw int) int {
 	return (2*p.y+p.side)*h/(2*ih)*w + (2*p.x+p.side)*w/(2*iw)
 }

@@ -24,7 +24,11 @@ type Model struct {
 }
 
 // Function is a local function: an operator that the file defines by other operators.
-type Function struct{ Domain, Name string }
+type Function struct {
+	Domain, Name    string
+	Inputs, Outputs []string // names inside
+	Nodes           []*Node
+}
 
 // Graph is a list of nodes that read and write named tensors.
 type Graph struct {

@@ -163,13 +163,24 @@ func (r *reader) opset(m *Model, f field) error {
 	return err
 }
 
-// function reads the name of a FunctionProto: 1 name, 10 domain.
+// function reads a FunctionProto: 1 name, 4 inputs, 5 outputs, 7 nodes, 10 domain.
 func (r *reader) function(m *Model, f field) error {
 	var fn Function
 	err := r.inside(f, func(f field) (err error) {
+		var s string
 		switch f.id {
 		case 1:
 			fn.Name, err = r.text(f)
+		case 4:
+			s, err = r.text(f)
+			fn.Inputs = append(fn.Inputs, s)
+		case 5:
+			s, err = r.text(f)
+			fn.Outputs = append(fn.Outputs, s)
+		case 7:
+			var n *Node
+			n, err = r.node(f)
+			fn.Nodes = append(fn.Nodes, n)
 		case 10:
 			fn.Domain, err = r.text(f)
 		}

@@ -245,4 +245,5 @@ def main():
     (HERE / "structure.json").write_text(json.dumps({f.name: structure(f) for f in files}, indent=1) + "\n")
 
 
-main()
+if __name__ == "__main__":
+    main()
