@@ -18,7 +18,7 @@ import (
 const (
 	featuresVersion  = 1
 	responsesVersion = 1
-	mappingVersion   = 1
+	mappingVersion   = 2
 	resultsVersion   = 2
 )
 
