@@ -183,10 +183,15 @@ var mayMount = sync.OnceValue(func() bool {
 	return exec.Command("umount", dir).Run() == nil
 })
 
-// scriptCondition knows [mount]: whether this process may mount a tmpfs.
+// scriptCondition knows [mount]: whether this process may mount a tmpfs, and [nvidia]: whether there is
+// a device of that maker.
 func scriptCondition(name string) (bool, error) {
-	if name == "mount" {
+	switch name {
+	case "mount":
 		return mayMount(), nil
+	case "nvidia":
+		_, err := os.Stat("/dev/nvidiactl")
+		return err == nil, nil
 	}
 	return false, fmt.Errorf("unknown condition %q", name)
 }

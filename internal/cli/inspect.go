@@ -41,6 +41,9 @@ func (c *inspectCmd) Run(e *env) error {
 			return err
 		}
 		defer rt.Close()
+		if o.Device, _, err = rt.Device(e.flags.Device); err != nil {
+			return err
+		}
 		o.NoRun = false
 		if net, err = extract.OpenNetwork(e.ctx, rt, c.Model, o); err != nil {
 			return err

@@ -101,7 +101,7 @@ func (r *run) record(failure error) error {
 	f := runFile{
 		Format: 1, Version: r.Version, Command: r.Command, Device: r.device, Config: r.Config,
 		Started: r.started, Ended: time.Now(), State: state(failure),
-		Tasks: r.result.Tasks, Warnings: r.result.Warnings, Report: r.result.Report,
+		Tasks: r.result.Tasks, Warnings: append([]store.Warning{}, r.result.Warnings...), Report: r.result.Report,
 	}
 	if r.runtime != nil {
 		f.Library = r.runtime.Version()
