@@ -85,13 +85,6 @@ func (n *Network) sessions(rt *ort.Runtime, b *onnx.Builder, outputs []string, t
 // session opens the model with nodes appended. outputs name what is to be computed.
 func (n *Network) session(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) (*ort.Session, error) {
 	o := ort.Options{Name: n.Path, Threads: threads, Device: n.device}
-	if len(n.Model.External) > 0 {
-		dir, err := filepath.Abs(filepath.Dir(n.Path))
-		if err != nil {
-			return nil, err
-		}
-		o.ExternalFolder = dir
-	}
 	patch := b.Patch()
 	if n.source.bytes != nil {
 		return rt.Open(slices.Concat(n.source.bytes, patch), n.feed.names(), outputs, o)
@@ -103,7 +96,47 @@ func (n *Network) session(rt *ort.Runtime, b *onnx.Builder, outputs []string, th
 	if err != nil {
 		return nil, fault.Inputf("%s can't be read: %w", n.source.path, err)
 	}
+	if len(n.Model.External) > 0 {
+		if model, o.ExternalFolder, err = n.relocated(model); err != nil {
+			return nil, err
+		}
+	}
 	return rt.Open(append(model, patch...), n.feed.names(), outputs, o)
+}
+
+// relocated gives the model with the real places of its external weights, and the folder that they are told from.
+// ONNX Runtime follows no link out of that folder, and Hugging Face's cache is made of such links: the model's
+// folder holds names, the bytes lie in another.
+func (n *Network) relocated(model []byte) (out []byte, folder string, err error) {
+	real := map[string]string{}
+	for _, name := range n.Model.External {
+		path, err := filepath.Abs(filepath.Join(filepath.Dir(n.Path), filepath.FromSlash(name)))
+		if err == nil {
+			path, err = filepath.EvalSymlinks(path)
+		}
+		if err != nil {
+			return nil, "", fault.Inputf("the weights in %s can't be found: %w", name, err).Remedy("put them beside the .onnx file")
+		}
+		real[name] = path
+		if folder == "" {
+			folder = filepath.Dir(path)
+		}
+		for !within(folder, path) {
+			folder = filepath.Dir(folder)
+		}
+	}
+	return onnx.Relocate(model, func(name string) string {
+		if rel, err := filepath.Rel(folder, real[name]); err == nil {
+			return filepath.ToSlash(rel)
+		}
+		return name
+	}), folder, nil
+}
+
+// within says whether a path lies in a folder or below it; the root holds everything.
+func within(folder, path string) bool {
+	rel, err := filepath.Rel(folder, path)
+	return err == nil && filepath.IsLocal(rel) || filepath.Dir(folder) == folder
 }
 
 // sessionOnDisk writes model and patch to a temporary file, which is removed as soon as the library has read

@@ -17,10 +17,11 @@ type Model struct {
 	Producer, ProducerVersion string           // the exporter
 	Meta                      map[string]string
 	Graph                     Graph
-	Functions                 []Function // operators defined in the file itself
-	Parameters                int64      // numbers in the weights: floating-point and 8-bit tensors, constants included
-	External                  []string   // distinct files that hold weights outside the model, sorted
-	Size                      int64      // bytes of the file itself
+	Functions                 []Function       // operators defined in the file itself
+	Parameters                int64            // numbers in the weights: floating-point and 8-bit tensors, constants included
+	External                  []string         // distinct files that hold weights outside the model, sorted
+	Size                      int64            // bytes of the file itself
+	externalEnds              map[string]int64 // bytes that each file of External must have
 }
 
 // Function is a local function: an operator that the file defines by other operators.
@@ -76,6 +77,8 @@ type Tensor struct {
 	Ints     []int64
 	Floats   []float32
 	External string // the file that holds the numbers; "" when they are inside
+
+	externalEnd int64 // byte of that file behind the last number, where it is told
 }
 
 // Elements is the number of elements, or 0 where the dimensions make no sense.
@@ -171,7 +174,12 @@ func (m *Model) checkExternal(dir string) error {
 			return fault.Inputf("the model names weights outside its own folder: %s", strconv.Quote(name)).
 				Remedy("export it again with its external data beside the .onnx file")
 		}
-		if _, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name))); err != nil {
+		info, err := os.Stat(filepath.Join(dir, filepath.FromSlash(name)))
+		if err == nil && info.Size() < m.externalEnds[name] {
+			return fault.Inputf("the model's weights are cut short: %s has %d bytes, %d are needed", name, info.Size(), m.externalEnds[name]).
+				Remedy("copy or export it again")
+		}
+		if err != nil {
 			return fault.Inputf("the model's weights are in another file, which is missing: %w", err).
 				Remedy("put %s beside the .onnx file", name)
 		}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"unicode"
 	"unicode/utf8"
 
@@ -322,8 +323,12 @@ func (r *reader) tensor(f field) (*Tensor, error) {
 			raw = slices.Clone(b)
 		case f.id == 13:
 			var k, v string
-			if k, v, err = r.pair(f); k == "location" {
+			k, v, err = r.pair(f)
+			switch n, bad := strconv.ParseInt(v, 10, 64); {
+			case k == "location":
 				t.External = v
+			case k == "offset" && bad == nil, k == "length" && bad == nil:
+				t.externalEnd += max(0, min(n, 1<<60))
 			}
 		}
 		return err
@@ -422,17 +427,20 @@ func (r *reader) dimension(v *Value, f field) error {
 
 // count sums the parameters and collects the files of external data.
 func (m *Model) count() {
-	seen := map[string]bool{}
+	m.externalEnds = map[string]int64{}
 	var graph func(g *Graph)
 	tensor := func(t *Tensor) {
 		switch t.Type {
 		case Float32, Float16, BFloat16, Float64, Int8, Uint8:
 			m.Parameters += t.Elements()
 		}
-		if t.External != "" && !seen[t.External] {
-			seen[t.External] = true
+		if t.External == "" {
+			return
+		}
+		if _, seen := m.externalEnds[t.External]; !seen {
 			m.External = append(m.External, t.External)
 		}
+		m.externalEnds[t.External] = max(m.externalEnds[t.External], t.externalEnd)
 	}
 	graph = func(g *Graph) {
 		for _, t := range g.Initializers {
