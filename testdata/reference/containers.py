@@ -296,7 +296,113 @@ def hdf5():
     golden(d, {n: v for n, v in values.items()})
 
 
-MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti, "pickle": pickles, "hdf5": hdf5}
+def matlab():
+    d = folder("matlab")
+    names = {"f8": "double", "f4": "single", "b1": "logical", "?": "logical"}
+    def value(a):
+        """A value as the reader gives it: column-major."""
+        dims = list(a.shape)
+        if a.dtype.kind == "U":
+            width = max((len(s) for s in a.ravel()), default=0)
+            return {"class": "char", "dims": [a.size, width] if width else [0, 0], "text": [s.ljust(width) for s in a.ravel().tolist()] if width else None}
+        if a.dtype.kind == "O":
+            return {"class": "cell", "dims": dims, "cells": [value(x) for x in a.ravel(order="F")]}
+        if a.dtype.names:
+            return {"class": "struct", "dims": dims, "fields": [{"name": n, "values": [value(x) for x in a[n].ravel(order="F")]} for n in a.dtype.names]}
+        v = {"class": names.get(a.dtype.str[1:]) or str(a.dtype), "dims": dims, "numbers": plain(np.real(a).astype("f8").ravel(order="F"))}
+        if a.dtype.kind == "c":
+            v["class"], v["imag"] = "double", plain(np.imag(a).ravel(order="F"))
+        return v
+    def save(name, what, **kw):
+        scipy.io.savemat(str(d / name), what, **kw)
+        b = (d / name).read_bytes()  # the text holds the date
+        (d / name).write_bytes(b"MATLAB 5.0 MAT-file, made by containers.py".ljust(116) + b[116:])
+    design = dict(masterordering=np.arange(1, 13, dtype="f8")[None], subjectim=np.arange(16, dtype="f8").reshape(8, 2) + 1, sharedix=np.array([[2951.0, 2991]]),
+                  basiccnt=np.arange(6, dtype="u1").reshape(2, 3), stimpattern=(np.arange(24).reshape(2, 3, 4) % 2).astype("u1"))
+    cells = np.empty((2, 2), object)
+    cells[:] = [["a", np.arange(3.0)], [np.zeros((0, 0)), "long text"]]
+    structs = np.zeros((1, 2), [("name", object), ("size", object)])
+    structs[0, 0], structs[0, 1] = ("V1", 3.0), ("hV4", 7.0)
+    everything = dict(resp=np.arange(6, dtype="f4").reshape(2, 3) / 4, name="V1", rows=np.array(["one", "three"]), word="visuel, « é »", ids=np.array([[1, 2]], "i4"), wide=np.array([[1 << 40]], "i8"),
+                      cells=cells, roi={"name": "V1", "size": np.array([[4.0]]), "more": {"x": np.array([[1.0, 2]])}}, rois=structs, truth=np.array([[True, False]]),
+                      z=np.array([[1 + 2j, -3.5]]), none=np.zeros((0, 3)), odd=np.array([[np.nan, np.inf, 1]]), cube=np.arange(24.0).reshape(2, 3, 4), empty_text="")
+    save("expdesign.mat", design, do_compression=True)
+    save("all.mat", everything)
+    save("packed.mat", everything, do_compression=True)
+    save("small.mat", dict(x=np.array([[1.0, 2]]), c=np.array([["a"]], object)))
+    save("small_packed.mat", dict(x=np.array([[1.0, 2]])), do_compression=True)
+    # Big-endian, doubles stored as uint8 and as int16 in a small element, as MATLAB itself saves them.
+    def element(typ, data):
+        n = len(data)
+        if n <= 4:
+            return struct.pack(">HH", n, typ) + data.ljust(4, b"\0")
+        return struct.pack(">II", typ, n) + data + b"\0" * (-n % 8)
+    def matrix(name, cls, dims, typ, data):
+        return element(14, element(6, struct.pack(">II", cls, 0)) + element(5, struct.pack(f">{len(dims)}i", *dims)) + element(1, name.encode()) + element(typ, data))
+    (d / "big.mat").write_bytes(b"MATLAB 5.0 MAT-file, made by containers.py".ljust(116) + b"\0" * 8 + b"\1\0MI"
+                                + matrix("bytes", 6, (2, 3), 2, bytes(range(6))) + matrix("shorts", 6, (1, 2), 3, struct.pack(">2h", -5, 300))
+                                + matrix("text", 4, (1, 2), 4, struct.pack(">2H", ord("V"), ord("1"))))
+    values = {}
+    for n in ("expdesign.mat", "all.mat", "packed.mat", "small.mat", "small_packed.mat", "big.mat"):
+        read = scipy.io.loadmat(str(d / n), mat_dtype=True)  # as their class, however they are stored; this loses imaginary parts
+        read.update({k: v for k, v in scipy.io.loadmat(str(d / n)).items() if k == "z"})
+        values[n] = {k: value(v) for k, v in read.items() if not k.startswith("__")}
+    save("sparse.mat", dict(s=scipy.sparse.eye(3).tocsc(), x=np.ones((1, 1))))
+    # 7.3, as MATLAB writes it: text in front, the class of each dataset as an attribute, dimensions turned round.
+    expected = {}
+    with h5py.File(d / "v73.mat", "w", userblock_size=512) as f:
+        refs = f.create_group("#refs#")
+        def put(g, name, cls, a, want=None, empty=None):
+            o = g.create_dataset(name, data=np.asarray(a).T if empty is None else np.array(empty, "u8"))
+            o.attrs["MATLAB_class"] = np.bytes_(cls)
+            if empty is not None:
+                o.attrs["MATLAB_empty"] = np.uint8(1)
+            v = {"class": cls, "dims": list(empty or np.asarray(a).shape)}
+            v.update(want or {"numbers": plain(np.asarray(a).astype("f8").ravel(order="F"))})
+            return o, v
+        chars = lambda *rows: np.array([[ord(c) for c in r] for r in rows], "u2")
+        top = lambda name, *a, **k: expected.__setitem__(name, put(f, name, *a, **k)[1])
+        top("resp", "double", np.arange(6.0).reshape(2, 3))
+        top("cube", "single", np.arange(24, dtype="f4").reshape(2, 3, 4))
+        top("ids", "int32", np.array([[1, 2]], "i4"))
+        top("truth", "logical", np.array([[1, 0]], "u1"))
+        top("name", "char", chars("V1"), {"text": ["V1"]})
+        top("rows", "char", chars("one", "two"), {"text": ["one", "two"]})
+        top("none", "double", None, {"numbers": None}, empty=[0, 3])
+        inner = [put(refs, "a", "char", chars("a"), {"text": ["a"]}), put(refs, "b", "double", np.arange(3.0)[None]), put(refs, "c", "double", None, {"numbers": None}, empty=[0, 0])]
+        c = f.create_dataset("cells", (3, 1), h5py.ref_dtype)
+        c.attrs["MATLAB_class"] = np.bytes_("cell")
+        for i, (o, _) in enumerate(inner):
+            c[i, 0] = o.ref
+        expected["cells"] = {"class": "cell", "dims": [1, 3], "cells": [v for _, v in inner]}
+        s = f.create_group("roi")
+        s.attrs["MATLAB_class"] = np.bytes_("struct")
+        fields = [("name", put(s, "name", "char", chars("V1"), {"text": ["V1"]})[1]), ("size", put(s, "size", "double", np.array([[4.0]]))[1])]
+        expected["roi"] = {"class": "struct", "dims": [1, 1], "fields": [{"name": n, "values": [v]} for n, v in fields]}
+        s = f.create_group("rois")
+        s.attrs["MATLAB_class"] = np.bytes_("struct")
+        both = []
+        for n, a, b in (("name", inner[0], inner[2]), ("size", inner[1], inner[1])):
+            r = s.create_dataset(n, (2, 1), h5py.ref_dtype)
+            r[0, 0], r[1, 0] = a[0].ref, b[0].ref
+            both.append({"name": n, "values": [a[1], b[1]]})
+        expected["rois"] = {"class": "struct", "dims": [1, 2], "fields": both}
+        f.create_dataset("plain", data=np.arange(4, dtype="i2").reshape(2, 2))  # without attributes
+        expected["plain"] = {"class": "int16", "dims": [2, 2], "numbers": [0, 1, 2, 3]}
+        o = f.create_dataset("table", data=np.zeros((1, 6), "u4"))  # what a string or a table looks like
+        o.attrs["MATLAB_class"] = np.bytes_("string")
+        loop = f.create_dataset("loop", (1, 1), h5py.ref_dtype)
+        loop.attrs["MATLAB_class"] = np.bytes_("cell")
+        loop[0, 0] = loop.ref
+    b = (d / "v73.mat").read_bytes()
+    b = b"MATLAB 7.3 MAT-file, made by containers.py".ljust(116) + b"\0" * 8 + b"\0\2IM" + b[128:]
+    (d / "v73.mat.gz").write_bytes(gzip.compress(b, mtime=0))
+    (d / "v73.mat").unlink()
+    values["v73.mat.gz"] = expected
+    golden(d, values)
+
+
+MAKE = {"mgh": mgh, "nifti": nifti, "cifti": cifti, "pickle": pickles, "hdf5": hdf5, "matlab": matlab}
 for name in sys.argv[1:] or MAKE:
     MAKE[name]()
     files = list((BRAIN / name).iterdir())

@@ -5,7 +5,8 @@ import (
 	"cortexmap/internal/neuroio/raw"
 )
 
-// Attribute is a small value beside an object.
+// Attribute is a small value beside an object. Only numbers and strings of fixed length are read; others
+// are as if they weren't there.
 type Attribute struct {
 	Name  string
 	Shape []int
@@ -29,19 +30,6 @@ func (a *Attribute) Numbers() []float64 {
 	out := make([]float64, len(a.data)/a.Type.Size)
 	raw.Convert(out, a.data, a.Type.Number)
 	return out
-}
-
-// Attributes lists the attributes of an object that can be read: numbers and strings of fixed length.
-func (f *File) Attributes(path string) ([]Attribute, error) {
-	at, err := f.lookup(path)
-	if err != nil {
-		return nil, err
-	}
-	all, err := f.messages(at)
-	if err != nil {
-		return nil, err
-	}
-	return f.attributes(all)
 }
 
 // attributes reads those in the header and, where there are many, in a heap: the attribute info message

@@ -1,6 +1,7 @@
 package hdf5
 
 import (
+	"errors"
 	"fmt"
 	"math"
 	"slices"
@@ -69,28 +70,24 @@ func (d *Dataset) Len() int {
 
 // Dataset opens the dataset of a path, "betas" or "g/betas".
 func (f *File) Dataset(path string) (*Dataset, error) {
-	at, err := f.lookup(path)
+	o, err := f.Object(path)
 	if err != nil {
 		return nil, err
 	}
-	return f.datasetAt(at, path)
-}
-
-// Target opens the dataset that an element of class References points to.
-func (f *File) Target(reference uint64) (*Dataset, error) {
-	return f.datasetAt(reference, fmt.Sprintf("the object at %d", reference))
-}
-
-func (f *File) datasetAt(at uint64, path string) (*Dataset, error) {
-	all, err := f.messages(at)
-	if err != nil {
-		return nil, err
+	if o.Dataset == nil {
+		return nil, fault.Inputf("%q of the HDF5 file is a group, not a dataset", path)
 	}
+	return o.Dataset, nil
+}
+
+func (f *File) dataset(all []message, path string) (*Dataset, error) {
 	d := &Dataset{f: f, path: path}
-	if err := d.describe(all); err != nil {
-		return nil, fault.Inputf("%q: %w", path, err)
+	err := d.describe(all)
+	var e *fault.Error
+	if errors.As(err, &e) {
+		return nil, fault.Inputf("%q: %w", path, e)
 	}
-	return d, nil
+	return d, err
 }
 
 // describe reads the header's messages.

@@ -15,13 +15,52 @@ type link struct {
 	at   uint64 // the object's header; none: the link is soft, and names a path or another file
 }
 
-// Names lists what is in a group, sorted; "" is the root.
-func (f *File) Names(group string) ([]string, error) {
-	at, err := f.lookup(group)
+// Group is a group that was opened.
+type Group struct {
+	Attributes []Attribute
+
+	f    *File
+	at   uint64
+	path string
+}
+
+// Object is a group or a dataset; the other is nil.
+type Object struct {
+	Group   *Group
+	Dataset *Dataset
+}
+
+// Object opens what a path names; "" is the root.
+func (f *File) Object(path string) (Object, error) {
+	at, err := f.lookup(path)
 	if err != nil {
-		return nil, err
+		return Object{}, err
 	}
-	links, err := f.links(at, group)
+	return f.objectAt(at, path)
+}
+
+// Target opens what an element of class References points to.
+func (f *File) Target(reference uint64) (Object, error) {
+	return f.objectAt(reference, fmt.Sprintf("the object at %d", reference))
+}
+
+func (f *File) objectAt(at uint64, path string) (Object, error) {
+	all, err := f.messages(at)
+	if err != nil {
+		return Object{}, err
+	}
+	if !isGroup(all) {
+		d, err := f.dataset(all, path)
+		return Object{Dataset: d}, err
+	}
+	g := &Group{f: f, at: at, path: path}
+	g.Attributes, err = f.attributes(all)
+	return Object{Group: g}, err
+}
+
+// Names lists what is in the group, sorted.
+func (g *Group) Names() ([]string, error) {
+	links, err := g.f.links(g.at, g.path)
 	if err != nil {
 		return nil, err
 	}
@@ -33,14 +72,25 @@ func (f *File) Names(group string) ([]string, error) {
 	return names, nil
 }
 
-// IsGroup says whether a path names a group.
-func (f *File) IsGroup(path string) (bool, error) {
-	at, err := f.lookup(path)
+// Object opens a member of the group, or one of a group inside it.
+func (g *Group) Object(path string) (Object, error) {
+	at, err := g.f.follow(g.at, g.path, path)
 	if err != nil {
-		return false, err
+		return Object{}, err
 	}
-	all, err := f.messages(at)
-	return isGroup(all), err
+	return g.f.objectAt(at, g.path+"/"+path)
+}
+
+// Names lists what is in the group of a path, sorted; "" is the root.
+func (f *File) Names(path string) ([]string, error) {
+	o, err := f.Object(path)
+	if err != nil {
+		return nil, err
+	}
+	if o.Group == nil {
+		return nil, fault.Inputf("%q of the HDF5 file is no group", path)
+	}
+	return o.Group.Names()
 }
 
 func isGroup(all []message) bool {
@@ -53,8 +103,10 @@ func isGroup(all []message) bool {
 }
 
 // lookup follows a path from the root to an object's header.
-func (f *File) lookup(path string) (uint64, error) {
-	at, done := f.root, ""
+func (f *File) lookup(path string) (uint64, error) { return f.follow(f.root, "", path) }
+
+// follow follows a path from the group at an address, which is called done.
+func (f *File) follow(at uint64, done, path string) (uint64, error) {
 	for _, name := range split(path) {
 		links, err := f.links(at, done)
 		if err != nil {

@@ -181,14 +181,12 @@ func TestNames(t *testing.T) {
 		if err != nil || len(names) != 1000 || names[0] != "n000" || names[999] != "n999" {
 			t.Fatalf("%s: %d names, %v", name, len(names), err)
 		}
-		if group, err := f.IsGroup("twigs"); err != nil || !group {
-			t.Errorf("%s: twigs is no group: %v", name, err)
+		twigs, err := f.Object("twigs")
+		if err != nil || twigs.Group == nil || twigs.Dataset != nil {
+			t.Fatalf("%s: twigs is no group: %v", name, err)
 		}
-		if group, err := f.IsGroup("twigs/n123"); err != nil || group {
-			t.Errorf("%s: twigs/n123 is a group: %v", name, err)
-		}
-		if d := open(t, f, "twigs/n567"); d.Len() != 300 {
-			t.Errorf("%s: twigs/n567 has shape %v", name, d.Shape)
+		if o, err := twigs.Group.Object("n567"); err != nil || o.Group != nil || o.Dataset.Len() != 300 {
+			t.Errorf("%s: twigs/n567 is %+v, %v", name, o, err)
 		}
 	}
 }
@@ -207,9 +205,9 @@ func TestAttributes(t *testing.T) {
 	}
 	for _, name := range []string{"many_default.hdf5.gz", "many_latest.hdf5.gz"} {
 		f, _ := golden(t, name)
-		all, err := f.Attributes("tree")
-		if err != nil || len(all) != 40 {
-			t.Fatalf("%s: %d attributes, %v", name, len(all), err)
+		all := open(t, f, "tree").Attributes
+		if len(all) != 40 {
+			t.Fatalf("%s: %d attributes", name, len(all))
 		}
 		for _, a := range all {
 			var n int
@@ -228,7 +226,7 @@ func TestReferences(t *testing.T) {
 			t.Fatal(all, err)
 		}
 		for i, want := range [][]int{{2, 3}, {2, 3, 4}} {
-			if d, err := f.Target(all[i]); err != nil || !slices.Equal(d.Shape, want) {
+			if o, err := f.Target(all[i]); err != nil || !slices.Equal(o.Dataset.Shape, want) {
 				t.Errorf("reference %d: %v, want shape %v", i, err, want)
 			}
 		}
@@ -280,7 +278,7 @@ func TestRefusals(t *testing.T) {
 		{"default", "bad/complex", `complex`},
 		{"default", "a_link", "soft or external link"},
 		{"latest", "a_link", "soft or external link"},
-		{"default", "g", "a dataspace is missing"},
+		{"default", "g", `"g" of the HDF5 file is a group`},
 		{"default", "g/nothing", `no "g/nothing": betas, deep is in "/g"`},
 		{"default", "t/f4/x", `"/t/f4" of the HDF5 file is no group`},
 		{"default", "nothing", "and 13 more is in"},
@@ -418,29 +416,20 @@ func readGroup(f *File, path string, depth int) error {
 		if p == "/bad" || p == "/a_link" {
 			continue // refused in true files, too
 		}
-		group, err := f.IsGroup(p)
+		o, err := f.Object(p)
 		if err != nil {
 			return err
 		}
-		if group {
+		if o.Group != nil {
 			err = readGroup(f, p, depth+1)
 		} else {
-			err = readDataset(f, p)
+			_, err = o.Dataset.Bytes()
 		}
 		if err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-func readDataset(f *File, path string) error {
-	d, err := f.Dataset(path)
-	if err != nil {
-		return err
-	}
-	_, err = d.Bytes()
-	return err
 }
 
 func TestBattery(t *testing.T) {
