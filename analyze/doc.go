@@ -21,6 +21,13 @@
 // (see Field). They say how far the number could move if the same cortex were measured again with other
 // noise of the same smoothness; they say nothing about other people.
 //
+// # Comparisons
+//
+// Compare pairs two mappings of the same units: every number is the mean of the vertices' differences, so its
+// spatial interval is that of the difference map. p values of regions' R² are two-sided of that interval, q values
+// Benjamini and Hochberg's over the regions. JensenShannon compares what layers contribute, CompareLayers (CKA)
+// the networks' tokens, adjusted Rand the channel clusters.
+//
 // # Missing numbers
 //
 // NaN is a number that is not there; tables leave its cell empty, and a result that is undefined carries a

@@ -130,6 +130,14 @@ func fill(m *cortex.Map, all [2][]gap) (*cortex.Map, int) {
 	return &out, n
 }
 
+// Joined says in words how a gap of a map is filled.
+func Joined(m *cortex.Map) string {
+	if m.Rule == cortex.RuleCategories {
+		return "the commonest"
+	}
+	return "the mean"
+}
+
 func filled(x []float64, list []gap, join func([]float64) float64, n int) ([]float64, int) {
 	if x == nil {
 		return nil, n

@@ -320,7 +320,7 @@ func (s *Stage) Draw(ctx context.Context, m *cortex.Map) (*Plate, error) {
 	}
 	note := m.Note
 	if filled > 0 {
-		note += fmt.Sprintf(" %s between the mapping's are drawn as the mean of their neighbours.", vertices(filled))
+		note += fmt.Sprintf(" %s between the mapping's are drawn as %s of their neighbours.", vertices(filled), Joined(m))
 	}
 	sh.h = s.footer(sh, note, math.Max(y, s.bottom)+10)
 	return &Plate{Name: m.Name + "_" + s.kind, Title: m.Title, Alt: s.alt(m), Width: sh.w, Height: sh.h, sheet: sh}, nil

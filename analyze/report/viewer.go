@@ -296,7 +296,7 @@ func (p *packer) mapOf(run int, m *cortex.Map, s *draw.Skin) mapJSON {
 	out := mapJSON{Run: run, Title: m.Title, Unit: m.Unit, Note: m.Note, Show: about[m.Name], Table: packed(p, "u8", s.Pix), Width: s.Width, Height: s.Height,
 		Steps: s.Steps, Below: s.Below, X: [2]float64{s.X.Lo, s.X.Hi}, Categories: m.Categories}
 	if s.Filled > 0 {
-		out.Note = strings.TrimSpace(out.Note + fmt.Sprintf(" %s vertices between the mapping’s are drawn as the mean of their neighbours.", count(s.Filled)))
+		out.Note = strings.TrimSpace(out.Note + fmt.Sprintf(" %s vertices between the mapping’s are drawn as %s of their neighbours.", count(s.Filled), draw.Joined(m)))
 	}
 	if out.Show == nil {
 		out.Show = []string{}
