@@ -104,7 +104,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	}
 	defer stop()
 	err = r.stages()
-	if e := r.record(err); err == nil {
+	if e := r.record(state(err), err); err == nil {
 		err = e
 	}
 	return &r.result, err
@@ -159,6 +159,10 @@ func (r *run) begin() (stop func(), err error) {
 	}
 	r.Log = slog.New(newTee(r.Log.Handler(), f))
 	r.Log.Debug("run", "version", r.Version, "command", r.Command)
+	if err := r.record("running", nil); err != nil {
+		f.Close()
+		return nil, err
+	}
 	return func() { f.Close() }, nil
 }
 

@@ -88,20 +88,21 @@ type runFile struct {
 	Device   string          `json:"device,omitempty"`
 	Config   any             `json:"config"`
 	Started  time.Time       `json:"started"`
-	Ended    time.Time       `json:"ended"`
-	State    string          `json:"state"` // done, interrupted, failed
+	Ended    time.Time       `json:"ended"` // while it is running: when this was written
+	State    string          `json:"state"` // running; done, interrupted, failed
 	Error    string          `json:"error,omitempty"`
 	Tasks    []Task          `json:"tasks"`
 	Warnings []store.Warning `json:"warnings"`
 	Report   string          `json:"report,omitempty"`
 }
 
-// record writes run.json.
-func (r *run) record(failure error) error {
+// record writes run.json: at the beginning with the state running, so that an end that nobody could tell
+// of doesn't look like success, and in the end.
+func (r *run) record(state string, failure error) error {
 	f := runFile{
 		Format: 1, Version: r.Version, Command: r.Command, Device: r.device, Config: r.Config,
-		Started: r.started, Ended: time.Now(), State: state(failure),
-		Tasks: r.result.Tasks, Warnings: append([]store.Warning{}, r.result.Warnings...), Report: r.result.Report,
+		Started: r.started, Ended: time.Now(), State: state,
+		Tasks: append([]Task{}, r.result.Tasks...), Warnings: append([]store.Warning{}, r.result.Warnings...), Report: r.result.Report,
 	}
 	if r.runtime != nil {
 		f.Library = r.runtime.Version()

@@ -89,7 +89,9 @@ func TestRunInPieces(t *testing.T) {
 	o.Progress = func(stage string, done, total int) {
 		mu.Lock()
 		defer mu.Unlock()
-		stages[strings.Fields(stage)[0]] = true
+		if stages[strings.Fields(stage)[0]] = true; d.record("out").State != "running" {
+			t.Errorf("%s: run.json says %s", stage, d.record("out").State)
+		}
 		if done < 0 || done > total {
 			t.Errorf("%s: %d of %d", stage, done, total)
 		}
