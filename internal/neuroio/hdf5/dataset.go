@@ -75,7 +75,7 @@ func (f *File) Dataset(path string) (*Dataset, error) {
 		return nil, err
 	}
 	if o.Dataset == nil {
-		return nil, fault.Inputf("%q of the HDF5 file is a group, not a dataset", path)
+		return nil, f.named(fault.Inputf("%q of the HDF5 file is a group, not a dataset", path))
 	}
 	return o.Dataset, nil
 }

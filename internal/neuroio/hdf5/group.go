@@ -34,7 +34,7 @@ type Object struct {
 func (f *File) Object(path string) (Object, error) {
 	at, err := f.lookup(path)
 	if err != nil {
-		return Object{}, err
+		return Object{}, f.named(err)
 	}
 	return f.objectAt(at, path)
 }
@@ -45,6 +45,14 @@ func (f *File) Target(reference uint64) (Object, error) {
 }
 
 func (f *File) objectAt(at uint64, path string) (Object, error) {
+	o, err := f.readObject(at, path)
+	if err != nil {
+		return Object{}, f.named(err)
+	}
+	return o, nil
+}
+
+func (f *File) readObject(at uint64, path string) (Object, error) {
 	all, err := f.messages(at)
 	if err != nil {
 		return Object{}, err
@@ -62,7 +70,7 @@ func (f *File) objectAt(at uint64, path string) (Object, error) {
 func (g *Group) Names() ([]string, error) {
 	links, err := g.f.links(g.at, g.path)
 	if err != nil {
-		return nil, err
+		return nil, g.f.named(err)
 	}
 	names := make([]string, len(links))
 	for i, l := range links {
@@ -76,7 +84,7 @@ func (g *Group) Names() ([]string, error) {
 func (g *Group) Object(path string) (Object, error) {
 	at, err := g.f.follow(g.at, g.path, path)
 	if err != nil {
-		return Object{}, err
+		return Object{}, g.f.named(err)
 	}
 	return g.f.objectAt(at, g.path+"/"+path)
 }
@@ -88,7 +96,7 @@ func (f *File) Names(path string) ([]string, error) {
 		return nil, err
 	}
 	if o.Group == nil {
-		return nil, fault.Inputf("%q of the HDF5 file is no group", path)
+		return nil, f.named(fault.Inputf("%q of the HDF5 file is no group", path))
 	}
 	return o.Group.Names()
 }

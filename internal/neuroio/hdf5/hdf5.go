@@ -77,6 +77,7 @@ type File struct {
 	base  int64  // of the superblock: addresses count from here
 	root  uint64 // the root group's header
 	close func() error
+	path  string // for faults; "" if it isn't known
 
 	unchecked bool // set by tests, so that damage reaches what is behind the checksums
 }
@@ -106,16 +107,11 @@ func OpenFile(f *os.File, path string) (*File, error) {
 		f.Close()
 		return nil, err
 	}
-	h, err := Parse(f, info.Size())
-	if err != nil {
+	h := &File{r: f, size: info.Size(), close: f.Close, path: path}
+	if err := h.find(); err != nil {
 		f.Close()
-		var e *fault.Error
-		if errors.As(err, &e) {
-			return nil, e.In("%s", path)
-		}
-		return nil, err
+		return nil, h.named(err)
 	}
-	h.close = f.Close
 	return h, nil
 }
 
@@ -125,18 +121,35 @@ func (f *File) Close() error { return f.close() }
 // Parse finds the superblock of a file of size bytes.
 func Parse(r io.ReaderAt, size int64) (*File, error) {
 	f := &File{r: r, size: size, close: func() error { return nil }}
+	if err := f.find(); err != nil {
+		return nil, err
+	}
+	return f, nil
+}
+
+// named says in a fault which file it is about.
+func (f *File) named(err error) error {
+	var e *fault.Error
+	if f.path != "" && errors.As(err, &e) && e.At == "" {
+		return e.In("%s", f.path)
+	}
+	return err
+}
+
+// find looks for the superblock.
+func (f *File) find() error {
 	for at := int64(0); ; at = max(512, 2*at) {
 		b := make([]byte, len(signature))
-		if at+int64(len(b)) > size {
-			return nil, fault.Inputf("this is no HDF5 file: its signature 89 48 44 46 0d 0a 1a 0a is nowhere in it").
+		if at+int64(len(b)) > f.size {
+			return fault.Inputf("this is no HDF5 file: its signature 89 48 44 46 0d 0a 1a 0a is nowhere in it").
 				Remedy("compare its size with the original's: it may be a page of text, or a link to the file")
 		}
-		if _, err := r.ReadAt(b, at); err != nil {
-			return nil, err
+		if _, err := f.r.ReadAt(b, at); err != nil {
+			return err
 		}
 		if string(b) == signature {
 			f.base = at
-			return f, f.superblock()
+			return f.superblock()
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"math/rand/v2"
 	"reflect"
@@ -342,6 +343,28 @@ func TestDamage(t *testing.T) {
 	}
 	b[at+5] ^= 0x10
 	neuroiotest.Refused(t, readAll(b), "the HDF5 chunk at byte")
+}
+
+// A fault names the file, whenever it comes.
+func TestOpen(t *testing.T) {
+	path := neuroiotest.Path(t, "hdf5/small_packed.hdf5")
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	_, err = f.Dataset("y")
+	neuroiotest.Refused(t, err, path)
+	if v, err := open(t, f, "x").Float32(); err != nil || len(v) != 6 {
+		t.Error(v, err)
+	}
+	_, err = open(t, f, "x").Targets()
+	neuroiotest.Refused(t, err, path)
+	_, err = Open(neuroiotest.Path(t, "c_f4.npy"))
+	neuroiotest.Refused(t, err, "c_f4.npy")
+	if _, err = Open(path + "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
+	}
 }
 
 // Concurrent readers share one index.

@@ -76,7 +76,7 @@ func (x *index) add(at []uint64, c chunk) {
 // load reads the index, once; it is kept, since reading row by row asks for it again and again.
 func (d *Dataset) load() (*index, error) {
 	d.once.Do(func() {
-		if d.err = d.readIndex(); d.err != nil {
+		if d.err = d.f.named(d.readIndex()); d.err != nil {
 			return
 		}
 		c := d.index.chunks
@@ -86,7 +86,7 @@ func (d *Dataset) load() (*index, error) {
 		}
 		for i := 1; i < len(c); i++ {
 			if c[i].number == c[i-1].number {
-				d.err = fault.Inputf("%q: the HDF5 file has a chunk twice, at byte %d and %d", d.path, c[i-1].at, c[i].at)
+				d.err = d.fault("the HDF5 file has a chunk twice, at byte %d and %d", c[i-1].at, c[i].at)
 			}
 		}
 	})

@@ -19,7 +19,7 @@ func (d *Dataset) Read(dst []byte, from, count []int) error {
 	case n == 0:
 		return nil
 	case d.layout.kind == layoutChunked:
-		return d.readChunks(dst, from, count)
+		return d.f.named(d.readChunks(dst, from, count))
 	case d.layout.kind == layoutContiguous && d.layout.at == none:
 		d.fillWith(dst)
 		return nil
@@ -220,10 +220,15 @@ func (d *Dataset) bounds(c chunk) error {
 // ratio is more than deflate can pack: 258 bytes to 2 bits, and a little more.
 const ratio = 1100
 
+// fault names the file and the dataset.
+func (d *Dataset) fault(format string, args ...any) error {
+	return d.f.named(fault.Inputf("%q: "+format, append([]any{d.path}, args...)...))
+}
+
 // whole refuses to read all of a dataset that the file can't hold: a count of 2^31 in a small file.
 func (d *Dataset) whole() (from []int, err error) {
 	if n := d.Len(); n > 1<<20/d.Type.Size && int64(n)/ratio > d.f.size/int64(d.Type.Size) {
-		return nil, fault.Inputf("%q: the HDF5 dataset of shape %v has %d elements of %d bytes, more than a file of %d bytes can hold", d.path, d.Shape, n, d.Type.Size, d.f.size)
+		return nil, d.fault("the HDF5 dataset of shape %v has %d elements of %d bytes, more than a file of %d bytes can hold", d.Shape, n, d.Type.Size, d.f.size)
 	}
 	return make([]int, len(d.Shape)), nil
 }
@@ -263,7 +268,7 @@ func readAs[T float32 | float64](d *Dataset, dst []T, from, count []int) error {
 // numbers is the whole dataset, whose elements must be numbers.
 func (d *Dataset) numbers() ([]byte, error) {
 	if d.Type.Class != Numbers {
-		return nil, fault.Inputf("%q: the HDF5 dataset holds no numbers", d.path)
+		return nil, d.fault("the HDF5 dataset holds no numbers")
 	}
 	return d.Bytes()
 }
@@ -298,13 +303,16 @@ func (d *Dataset) Int64() ([]int64, error) {
 		return nil, err
 	}
 	out := make([]int64, d.Len())
-	return out, raw.Whole(out, b, d.Type.Number, 0)
+	if err := raw.Whole(out, b, d.Type.Number, 0); err != nil {
+		return nil, d.fault("%w", err)
+	}
+	return out, nil
 }
 
 // Targets are the references of a whole dataset of class References, for File.Target; 0 points to nothing.
 func (d *Dataset) Targets() ([]uint64, error) {
 	if d.Type.Class != References {
-		return nil, fault.Inputf("%q: the HDF5 dataset holds no references", d.path)
+		return nil, d.fault("the HDF5 dataset holds no references")
 	}
 	b, err := d.Bytes()
 	if err != nil {

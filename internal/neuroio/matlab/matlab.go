@@ -108,6 +108,7 @@ type File struct {
 	vars  []variable // version 5
 	h5    *hdf5.File // version 7.3
 	close func() error
+	path  string // for faults; "" if it isn't known
 }
 
 // variable is where a matrix of version 5 lies.
@@ -145,7 +146,7 @@ func OpenFile(f *os.File, path string) (*File, error) {
 		}
 		return nil, err
 	}
-	m.close = f.Close
+	m.close, m.path = f.Close, path
 	return m, nil
 }
 
@@ -228,11 +229,19 @@ func (f *File) Value(name string) (*Value, error) {
 		}
 		var e *fault.Error
 		if errors.As(err, &e) {
-			return nil, fault.Inputf("the MATLAB variable %q: %w", name, e)
+			return nil, f.named(fault.Inputf("the MATLAB variable %q: %w", name, e))
 		}
 		return v, err
 	}
-	return nil, fault.Inputf("the MATLAB file has no variable %q; it has %s", name, strings.Join(names, ", "))
+	return nil, f.named(fault.Inputf("the MATLAB file has no variable %q; it has %s", name, strings.Join(names, ", ")))
+}
+
+// named says in a fault which file it is about.
+func (f *File) named(e *fault.Error) error {
+	if f.path != "" {
+		return e.In("%s", f.path)
+	}
+	return e
 }
 
 // budget counts what a value takes.

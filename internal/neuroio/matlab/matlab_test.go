@@ -7,6 +7,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"io/fs"
 	"reflect"
 	"runtime"
 	"slices"
@@ -118,6 +119,26 @@ func TestField(t *testing.T) {
 	}
 	if x := v.Field("more").Field("x"); x == nil || !slices.Equal(x.Numbers, []float64{1, 2}) || v.Field("less") != nil {
 		t.Errorf("roi.more.x is %+v", x)
+	}
+}
+
+// A fault names the file, whenever it comes.
+func TestOpen(t *testing.T) {
+	path := neuroiotest.Path(t, "matlab/sparse.mat")
+	f, err := Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	for name, says := range map[string]string{"s": "class sparse", "y": "it has s, x"} {
+		_, err = f.Value(name)
+		neuroiotest.Refused(t, err, says)
+		neuroiotest.Refused(t, err, path)
+	}
+	_, err = Open(neuroiotest.Path(t, "c_f4.npy"))
+	neuroiotest.Refused(t, err, "c_f4.npy")
+	if _, err = Open(path + "x"); !errors.Is(err, fs.ErrNotExist) {
+		t.Error(err)
 	}
 }
 
