@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"context"
+	"maps"
 	"math"
 	"sync"
 
@@ -212,6 +213,13 @@ func (f *Field) model(name string, y []float64) *model {
 	}
 	f.models[name] = m
 	return m
+}
+
+// fork is a Field of the same vertices for another goroutine, which fits its own covariances.
+func (f *Field) fork() *Field {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return &Field{place: f.place, hemi: f.hemi, stand: f.stand, kept: f.kept, rank: f.rank, way: f.way, off: f.off, fitted: maps.Clone(f.fitted), models: map[string]*model{}}
 }
 
 // interval is the weighted sum of a quantity [V] with its bounds. name tells quantities apart: the covariance

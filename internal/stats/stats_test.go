@@ -298,3 +298,16 @@ func TestPanics(t *testing.T) {
 		})
 	}
 }
+
+// TestProportion: the bounds as SciPy's binomtest(k, n).proportion_ci(method="exact") gives them.
+func TestProportion(t *testing.T) {
+	for _, c := range []struct{ k, n, lo, hi float64 }{{0, 10, 0, 0.30849710781876294}, {10, 10, 0.6915028921812371, 1}, {950, 1000, 0.9346095120845064, 0.9626646023953394}} {
+		p := Proportion(c.k, c.n)
+		if math.Abs(p.Lo-c.lo) > 1e-6 || math.Abs(p.Hi-c.hi) > 1e-6 || p.Estimate != c.k/c.n { // the quantile is found by iteration
+			t.Errorf("%v of %v: %+v, want %v to %v", c.k, c.n, p, c.lo, c.hi)
+		}
+	}
+	if p := Proportion(0, 0); !math.IsNaN(p.Estimate) || !math.IsNaN(p.Lo) {
+		t.Errorf("none of none: %+v", p)
+	}
+}

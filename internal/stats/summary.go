@@ -84,6 +84,22 @@ func TInterval(x []float64, level float64) Interval {
 	return Interval{mean, mean - half, mean + half}
 }
 
+// Proportion is k of n with the exact 95 % bounds of a binomial (Clopper and Pearson 1934); NaN for n = 0.
+func Proportion(k, n float64) Interval {
+	out := Interval{k / n, math.NaN(), math.NaN()}
+	if n == 0 {
+		return out
+	}
+	out.Lo, out.Hi = 0, 1
+	if k > 0 {
+		out.Lo = distuv.Beta{Alpha: k, Beta: n - k + 1}.Quantile(0.025)
+	}
+	if k < n {
+		out.Hi = distuv.Beta{Alpha: k + 1, Beta: n - k}.Quantile(0.975)
+	}
+	return out
+}
+
 // TQuantile is the p-quantile of Student's t with df degrees of freedom.
 func TQuantile(p, df float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
