@@ -123,11 +123,14 @@ func permuted(order, images []int) []int {
 	return out
 }
 
-// run takes all steps. Batches are read ahead by one goroutine while the step before is computed. Curve
+// run takes all steps from where at says. before is the learning curve before the first one. Batches are read ahead by one goroutine while the step before is computed. Curve
 // points are added by watch, which may be nil, about CurvePoints times.
-func (d *descent) run(ctx context.Context, watch func(ctx context.Context) (float64, error)) ([]store.CurvePoint, error) {
+func (d *descent) run(ctx context.Context, watch func(ctx context.Context) (float64, error), at walked, before []store.CurvePoint) ([]store.CurvePoint, error) {
 	steps, _ := d.set.steps(len(d.Train))
-	order := d.batches(steps)
+	order := d.batches(steps)[d.t:]
+	if d.t == 0 {
+		at.Last = math.NaN()
+	}
 	free, full := make(chan *batch, 2), make(chan *batch, 2)
 	for range 2 {
 		free <- d.newBatch(d.set.Batch)
@@ -147,55 +150,51 @@ func (d *descent) run(ctx context.Context, watch func(ctx context.Context) (floa
 		}
 		return nil
 	})
-	var curve []store.CurvePoint
-	g.Go(func() (err error) {
-		curve, err = d.walk(ctx, steps, free, full, watch)
-		return err
-	})
+	g.Go(func() error { return d.walk(ctx, &at, before, steps, free, full, watch) })
 	err := g.Wait()
 	d.unbind()
-	return curve, err
+	return at.Curve, err
 }
 
-func (d *descent) walk(ctx context.Context, steps int, free, full chan *batch, watch func(context.Context) (float64, error)) ([]store.CurvePoint, error) {
-	var curve []store.CurvePoint
+func (d *descent) walk(ctx context.Context, at *walked, before []store.CurvePoint, steps int, free, full chan *batch, watch func(context.Context) (float64, error)) error {
 	every := max(1, steps/max(1, d.set.CurvePoints))
-	seen, sum, since, last := 0, 0.0, 0, math.NaN()
-	for range steps {
+	for d.t < steps {
 		var b *batch
 		select {
 		case b = <-full:
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ctx.Err()
 		}
 		n := len(b.images)
 		loss, err := d.step(ctx, b, d.set.rate(d.t, steps))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		if math.IsNaN(loss) || math.IsInf(loss, 0) {
-			return nil, fault.Inputf("the fit diverged at step %d of %d; the last finite loss was %.4g", d.t, steps, last).
+			return fault.Inputf("the fit diverged at step %d of %d; the last finite loss was %.4g", d.t, steps, at.Last).
 				Remedy("lower the fit's rates (fit.rate_readout, fit.rate_bottleneck, fit.rate_selectors), or look for extreme responses")
 		}
-		last, sum, since, seen = loss, sum+loss, since+1, seen+n
+		at.Last, at.Loss, at.Since, at.Images = loss, at.Loss+loss, at.Since+1, at.Images+n
 		free <- b
 		d.report.progress("descent", d.t, steps)
-		if d.t%every != 0 && d.t != steps {
-			continue
-		}
-		point := store.CurvePoint{Images: seen, Loss: sum / float64(since), R2Val: math.NaN()}
-		sum, since = 0, 0
-		if watch != nil && d.t != steps {
-			if err := d.settle(ctx); err != nil {
-				return nil, err
+		if d.t%every == 0 || d.t == steps {
+			point := store.CurvePoint{Images: at.Images, Loss: at.Loss / float64(at.Since), R2Val: math.NaN()}
+			at.Loss, at.Since = 0, 0
+			if watch != nil && d.t != steps {
+				if err := d.settle(ctx); err != nil {
+					return err
+				}
+				if point.R2Val, err = watch(ctx); err != nil {
+					return err
+				}
 			}
-			if point.R2Val, err = watch(ctx); err != nil {
-				return nil, err
-			}
+			at.Curve = append(at.Curve, point)
 		}
-		curve = append(curve, point)
+		if d.t%d.set.SelectorsEvery == 0 && d.t != steps && d.keeper.due() {
+			d.keep(*at, before)
+		}
 	}
-	return curve, d.settle(ctx)
+	return d.settle(ctx)
 }
 
 // settle writes the readout back into the model and brings its picks up to date.

@@ -68,6 +68,9 @@ func (m *model) start() {
 	uniform(r, m.b, m.C)
 }
 
+// selectors are the numbers that the picks are functions of.
+func (m *model) selectors() []float32 { return m.net.params.data }
+
 // look brings the picks up to date with the networks.
 func (m *model) look(ctx context.Context) error {
 	return m.net.look(ctx, m.code, m.sel, m.out)

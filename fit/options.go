@@ -30,6 +30,13 @@ type Options struct {
 	// Progress is called from one goroutine at a time, with the phase's name and how far it is.
 	Progress func(phase string, done, total int)
 	Log      *slog.Logger // nil: silent
+	// Checkpoint is a folder for the file CheckpointName, from which a Run that was interrupted goes on and
+	// ends with the bytes of one that was not (given the same number of threads). A checkpoint of another fit
+	// or a damaged one is not taken: the fit starts over and says so. "": nothing is kept.
+	Checkpoint string
+	Key        string // the caller's digest of what determines the fit: features, responses, settings
+
+	everyStep bool // of the descent that can be kept is kept
 }
 
 // Settings are the hyper-parameters. Get them from Defaults and change what must be changed; the equation

@@ -18,6 +18,7 @@ type problem struct {
 	seed     int
 	e        *engine
 	report   *reporter
+	keeper   *keeper // nil: nothing is kept
 	warnings []store.Warning
 
 	L, C, G, V int

@@ -16,7 +16,7 @@ import (
 // Units without training responses, without variance in them, or without a place are not fitted and change
 // nothing for the others. A subject without any places is refused: see Ridge. An image of the split that
 // the store lacks, a store without a square fit grid, and a fit that diverges are faults. A cancelled
-// context ends it within a second or two, and nothing is left.
+// context ends it within a second or two; what is left is Options.Checkpoint's file.
 func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapping, error) {
 	if in.Subject.Positions == nil {
 		return nil, fault.Inputf("the units of %s have no positions, which the selectors need", in.Subject.Name).
@@ -36,20 +36,43 @@ func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapp
 	if err != nil {
 		return nil, err
 	}
-	if p.set.sound() {
-		if err := m.initialise(ctx); err != nil {
+	p.keeper = newKeeper(p, o)
+	at, d, err := m.resume()
+	if err != nil {
+		return nil, err
+	}
+	if p.set.sound() && at.Stage < initialised {
+		if err := m.initialise(ctx, at.Stage); err != nil {
 			return nil, err
 		}
 	}
-	curve, err := m.descend(ctx, ev)
+	curve, err := m.descend(ctx, ev, at, d)
 	if err != nil {
 		return nil, err
 	}
 	return m.finish(ctx, ev, curve)
 }
 
+// resume takes up the checkpoint, if there is one; the descent is made if it was under way.
+func (m *model) resume() (at progress, d *descent, err error) {
+	at, err = m.keeper.read(func(s stage) ([][]float32, error) {
+		if s != descending {
+			return m.arrays(), nil
+		}
+		if d, err = newDescent(m); err != nil {
+			return nil, err
+		}
+		return d.arrays(), nil
+	})
+	if err != nil || at.Stage != descending {
+		return at, nil, err
+	}
+	d.resume(at.Descent)
+	return at, d, nil
+}
+
 // initialise is (16) to (20): everything that needs no descent.
-func (m *model) initialise(ctx context.Context) error {
+func (m *model) initialise(ctx context.Context, from stage) error {
 	images := sample(m.Train, m.set.InitImages, m.seed, streamInit)
 	var ranks []int
 	var s *scoreMap
@@ -62,7 +85,13 @@ func (m *model) initialise(ctx context.Context) error {
 		{"statistics", func() (err error) { ranks, err = m.whiten(ctx, images); return err }},
 		{"score map", func() (err error) { s, err = m.scores(ctx, images, ranks); return err }},
 		{"selectors", func() error { return m.fitTargets(ctx, s) }},
-		{"alignment", func() error { return m.align(ctx, s) }},
+		{"alignment", func() error {
+			if err := m.align(ctx, s); err != nil {
+				return err
+			}
+			m.keep(aligned, nil)
+			return nil
+		}},
 		{"channels", func() (err error) {
 			s = nil
 			if err = m.look(ctx); err != nil {
@@ -85,16 +114,21 @@ func (m *model) initialise(ctx context.Context) error {
 		{"prior", func() (err error) { pr, err = m.learnPrior(ctx, p, pr); return err }},
 		{"readout", func() error { return m.readOut(ctx, p, pr, "readout") }},
 	}
+	if from == aligned {
+		steps = steps[4:]
+	}
 	for _, s := range steps {
 		if err := m.report.phase(ctx, s.name, s.do); err != nil {
 			return err
 		}
 	}
+	m.keep(initialised, nil)
 	return nil
 }
 
-// descend is (21) with its learning curve, and the last readout.
-func (m *model) descend(ctx context.Context, ev *evaluator) ([]store.CurvePoint, error) {
+// descend is (21) with its learning curve, and the last readout, from where the fit stands. d is the descent
+// if some of its steps are done.
+func (m *model) descend(ctx context.Context, ev *evaluator, at progress, d *descent) ([]store.CurvePoint, error) {
 	watched := sample(m.Val, m.set.CurveImages, m.seed, streamCurve)
 	watch := func(ctx context.Context) (float64, error) {
 		if len(watched) < 2 {
@@ -109,7 +143,7 @@ func (m *model) descend(ctx context.Context, ev *evaluator) ([]store.CurvePoint,
 	if err := m.look(ctx); err != nil {
 		return nil, err
 	}
-	var curve []store.CurvePoint
+	curve := at.Curve
 	point := func(images int, loss float64) error {
 		r2, err := watch(ctx)
 		if err == nil {
@@ -118,18 +152,22 @@ func (m *model) descend(ctx context.Context, ev *evaluator) ([]store.CurvePoint,
 		}
 		return err
 	}
-	if err := point(0, math.NaN()); err != nil {
-		return nil, err
+	if at.Stage < descending {
+		if err := point(0, math.NaN()); err != nil {
+			return nil, err
+		}
 	}
 	steps, shown := m.set.steps(len(m.Train))
-	if steps > 0 {
-		d, err := newDescent(m)
-		if err != nil {
-			return nil, err
+	if steps > 0 && at.Stage < descended {
+		var err error
+		if d == nil {
+			if d, err = newDescent(m); err != nil {
+				return nil, err
+			}
 		}
 		var more []store.CurvePoint
 		err = m.report.phase(ctx, "descent", func() error {
-			more, err = d.run(ctx, watch)
+			more, err = d.run(ctx, watch, at.Descent, curve)
 			return err
 		})
 		if err != nil {
@@ -139,11 +177,16 @@ func (m *model) descend(ctx context.Context, ev *evaluator) ([]store.CurvePoint,
 		if err := point(shown, more[len(more)-1].Loss); err != nil {
 			return nil, err
 		}
+		m.keep(descended, curve)
 	}
-	if !m.set.LastReadout {
+	if !m.set.LastReadout || at.Stage == fitted {
 		return curve, nil
 	}
-	return curve, m.report.phase(ctx, "last readout", func() error { return m.lastReadout(ctx) })
+	if err := m.report.phase(ctx, "last readout", func() error { return m.lastReadout(ctx) }); err != nil {
+		return nil, err
+	}
+	m.keep(fitted, curve)
+	return curve, nil
 }
 
 func (m *model) lastReadout(ctx context.Context) error {

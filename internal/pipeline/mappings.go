@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
+	"io/fs"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -65,14 +67,20 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 		word = ridgeLayers
 	}
 	rel := filepath.Join("mappings", store.SafeName(n.Name), store.SafeName(b.Name), fmt.Sprintf("%s-seed%d-%s", word, seed, key))
-	folder, err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, func(final string) error {
-		m, err := r.fit(n, b, method, seed)
+	folder, err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, filled(func(dir string) error {
+		m, err := r.fit(n, b, method, seed, dir, key)
 		if err != nil {
 			return err
 		}
 		r.describe(m, n, b, key)
-		return m.Write(final)
-	})
+		if err := m.WriteFiles(dir); err != nil {
+			return err
+		}
+		if err := os.Remove(filepath.Join(dir, fit.CheckpointName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return durable.Explain(err, dir)
+		}
+		return nil
+	}))
 	if err != nil {
 		return err
 	}
@@ -89,8 +97,8 @@ func (r *run) mapping(n *network, b *brain, method string, seed int) error {
 	return nil
 }
 
-// fit computes one mapping.
-func (r *run) fit(n *network, b *brain, method string, seed int) (*store.Mapping, error) {
+// fit computes one mapping; dir is the unfinished folder, from whose checkpoint it goes on.
+func (r *run) fit(n *network, b *brain, method string, seed int, dir, key string) (*store.Mapping, error) {
 	rt, err := r.start()
 	if err != nil {
 		return nil, err
@@ -116,6 +124,7 @@ func (r *run) fit(n *network, b *brain, method string, seed int) (*store.Mapping
 		fitter = fit.Ridge
 	}
 	return fitter(r.ctx, rt, in, fit.Options{Protocol: r.Config.Fit.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
+		Checkpoint: dir, Key: key,
 		Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
 }
 

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"testing"
 
+	"cortexmap/fit"
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
@@ -58,6 +59,7 @@ func TestRunInPieces(t *testing.T) {
 		{"", "features interrupted"},
 		{"extract", "features interrupted"},
 		{"fit", "features done, mapping interrupted"},
+		{"fit resnet: last readout", "features kept, mapping interrupted"},
 		{"analyze", "features kept, mapping done, results interrupted"},
 	} {
 		ctx, cancel := context.WithCancel(t.Context())
@@ -80,9 +82,18 @@ func TestRunInPieces(t *testing.T) {
 		if got := states(res); got != c.want {
 			t.Errorf("cancelled during %q: %s, want %s", c.during, got, c.want)
 		}
+		if kept, _ := filepath.Glob("out/mappings/*/*/*.partial/" + fit.CheckpointName); strings.HasPrefix(c.during, "fit resnet") && len(kept) != 1 {
+			t.Errorf("cancelled during %q: checkpoints %v", c.during, kept)
+		}
 		if f := d.record("out"); f.State != "interrupted" || f.Error == "" {
 			t.Errorf("cancelled during %q: run.json says %s, %q", c.during, f.State, f.Error)
 		}
+	}
+	if left, _ := filepath.Glob("out/mappings/*/*/*"); len(left) != 1 || strings.HasSuffix(left[0], durable.PartialSuffix) {
+		t.Errorf("of the mappings there are %v", left)
+	}
+	if left, _ := filepath.Glob("out/mappings/*/*/*/" + fit.CheckpointName); len(left) > 0 {
+		t.Errorf("the checkpoint stays: %v", left)
 	}
 	var mu sync.Mutex
 	stages := map[string]bool{}
