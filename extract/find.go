@@ -46,6 +46,7 @@ func FindLayers(m *onnx.Model) ([]Candidate, error) {
 	if err := c.tappable(found); err != nil {
 		return nil, err
 	}
+	found = c.complete(found)
 	c.name(found)
 	return found, nil
 }

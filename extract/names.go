@@ -8,7 +8,7 @@ import (
 	"cortexmap/internal/onnx"
 )
 
-// Names are for people and never choose a layer. Exporters leave two traces of a network's modules: the
+// Names are for people, and choose no layer but in [chain.complete]. Exporters leave two traces of a network's modules: the
 // dynamo exporter a list of module paths at each node, the others (TorchScript, tf2onnx) node names with
 // slashes. A layer is named after the numbered module that it is the output of, where the modules of one
 // family (encoder_layer_#, layer#.#) tell the layers apart; else after its tensor, where people gave that a
@@ -23,6 +23,69 @@ var (
 )
 
 const longestName = 40
+
+// complete drops candidates that exporters' scopes show to be parts: where a family of numbered modules holds the
+// layers one by one, as most of its modules do, a module with several has them inside, and the last is its
+// output. Only structure finds layers; this mends what it can't tell (SwiftFormer's local half, NextViT's attention in
+// front of a convolution), and does nothing without names.
+func (c *chain) complete(found []Candidate) []Candidate {
+	modules := make([][]string, len(found))
+	count := map[string]int{} // mapped layers in a module
+	for i, f := range found {
+		if mapped(f.Kind) {
+			modules[i] = numberedModules(c.vertices[c.producer[f.Tensor]].node)
+		}
+		for _, m := range modules[i] {
+			count[m]++
+		}
+	}
+	ones, all, covered := map[string]int{}, map[string]int{}, map[string]int{}
+	for m, n := range count {
+		family := digits.ReplaceAllString(m, "#")
+		all[family]++
+		covered[family] += n
+		if n == 1 {
+			ones[family]++
+		}
+	}
+	best := ""
+	for family := range all {
+		if all[family] < 3 || 10*ones[family] < 6*all[family] {
+			continue
+		}
+		better := covered[family] - covered[best]
+		if better == 0 {
+			better = all[family] - all[best] // stages hold blocks
+		}
+		if best == "" || better > 0 || better == 0 && family < best {
+			best = family
+		}
+	}
+	if best == "" || ones[best] == all[best] {
+		return found
+	}
+	last := map[string]int{}
+	of := func(i int) string {
+		for _, m := range modules[i] {
+			if digits.ReplaceAllString(m, "#") == best {
+				return m
+			}
+		}
+		return ""
+	}
+	for i := range found {
+		last[of(i)] = i
+	}
+	var kept []Candidate
+	for i, f := range found {
+		if m := of(i); m == "" || last[m] == i {
+			kept = append(kept, f)
+		}
+	}
+	return kept
+}
+
+func mapped(kind string) bool { return kind == Block || kind == Transition || kind == Conv }
 
 // name gives every candidate a name of its own.
 func (c *chain) name(found []Candidate) {

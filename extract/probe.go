@@ -136,7 +136,7 @@ func (p *probe) decide(ctx context.Context, one []raw, fits [][]layout) error {
 	var order []string
 	h, w := 0, 0
 	for i, f := range fits {
-		if len(f) == 0 || len(f) == 1 && f[0].kind == NCHW {
+		if len(f) == 0 || len(f) == 1 && (f[0].kind == NCHW || f[0].kind == NHWC) {
 			continue
 		}
 		key := fmt.Sprint(one[i].dims)
