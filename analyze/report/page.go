@@ -47,6 +47,7 @@ type run struct {
 	Viewer     *viewer
 	Hero       *figure
 	Plates     []figure
+	LeftOut    string
 	Alignment  *figure
 	AlignTable *table
 	Levels     *table
@@ -164,6 +165,9 @@ func newRun(i int, r Run, f runFigures, number *int) run {
 	info := &r.Mapping.Info
 	out := run{ID: fmt.Sprintf("run%d", i+1), Heading: heading(r), Lead: lead(r), Simulated: info.Simulated, Keys: keyNumbers(r),
 		Alignment: f.Alignment, Layers: f.Layers, Curve: f.Curve, Plates: f.Plates, Methods: methods(r), Facts: facts(r), Settings: settings(info.Settings)}
+	if f.LeftOut > 0 {
+		out.LeftOut = fmt.Sprintf("For the page’s size, %s of this mapping are not shown here: they lie in plates/, and the interactive cortex has every map.", plural(f.LeftOut, "plate", "plates"))
+	}
 	if len(out.Plates) > 0 {
 		out.Hero, out.Plates = &out.Plates[0], out.Plates[1:]
 	}

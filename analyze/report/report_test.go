@@ -15,6 +15,7 @@ import (
 	"testing"
 
 	"cortexmap/analyze"
+	"cortexmap/analyze/draw"
 	"cortexmap/internal/cortex"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
@@ -303,4 +304,42 @@ func FuzzReadCredits(f *testing.F) {
 		}
 		groupCredits(all)
 	})
+}
+
+// TestManyMappings: the pictures of many mappings shrink until the page may have them, at the least scale the
+// last maps of the last mappings go, and every mapping keeps its first.
+func TestManyMappings(t *testing.T) {
+	r := sampleRun(t, 5)
+	r.Results.Maps = r.Results.Maps[2:3]
+	dir := t.TempDir()
+	one, err := drawRun(t.Context(), dir, r, draw.Accessible)
+	if err != nil {
+		t.Fatal(err)
+	}
+	size := one.Plates[0].bytes + one.Plates[1].bytes
+	copies := func() (all []runFigures) {
+		for range 3 {
+			all = append(all, runFigures{Plates: slices.Clone(one.Plates)})
+		}
+		return all
+	}
+	count := func(all []runFigures) (plates, bytes, left int) {
+		for _, f := range all {
+			left += f.LeftOut
+			for _, p := range f.Plates {
+				plates, bytes = plates+1, bytes+p.bytes
+			}
+		}
+		return plates, bytes, left
+	}
+	for _, c := range []struct{ budget, plates, most int }{{3 * size, 6, 3 * size}, {2 * size, 6, 2 * size}, {1, 3, size}} {
+		all := copies()
+		if err := shrink(all, c.budget); err != nil {
+			t.Fatal(err)
+		}
+		plates, bytes, left := count(all)
+		if plates != c.plates || bytes > c.most || left != 6-plates {
+			t.Errorf("a budget of %d leaves %d plates of %d bytes, %d out; want %d of at most %d", c.budget, plates, bytes, left, c.plates, c.most)
+		}
+	}
 }

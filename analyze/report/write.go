@@ -38,6 +38,9 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 			return nil, err
 		}
 	}
+	if err := shrink(figures, plateBudget); err != nil {
+		return nil, err
+	}
 	var buf bytes.Buffer
 	if err := render(&buf, in, figures); err != nil {
 		return nil, err
