@@ -189,7 +189,7 @@ func (p *probe) learn(ctx context.Context, one []raw, group []int, fits [][]layo
 			if e := l.explain(seen.cells); e.near > best.near {
 				best, reading = e, k
 			}
-			if best.near >= surely {
+			if best.near >= surely || best.near >= mostly && slices.IsSorted(best.order) {
 				break
 			}
 		}
@@ -199,18 +199,21 @@ func (p *probe) learn(ctx context.Context, one []raw, group []int, fits [][]layo
 	if !known && !raster && sure >= aimed {
 		return false, nil
 	}
+	if !known && !raster {
+		reading = 0
+	}
 	for _, i := range group {
-		c := p.candidates[i]
-		switch {
-		case raster && !known:
-			p.net.warn("token-order-unsure", "%s (%s, %s): %.0f %% of its tokens look at the places that they have row by row, more than in any other order; it is taken for granted", c.Name, c.Kind, c.Tensor, 100*best.near)
-		case !known:
-			reading = 0
-			p.net.warn("token-order-unsure", "%s (%s, %s): its tokens look at no place in particular, so nothing shows that they lie row by row; it is taken for granted", c.Name, c.Kind, c.Tensor)
-		case !slices.IsSorted(best.order):
-			p.net.orders[c.Tensor] = best.order
-		}
 		fits[i] = fits[i][reading : reading+1]
+		if known && !slices.IsSorted(best.order) {
+			p.net.orders[p.candidates[i].Tensor] = best.order
+		}
+	}
+	first := p.candidates[group[0]]
+	switch {
+	case raster && !known:
+		p.net.warn("token-order-unsure", "%s and layers of its shape (%d): %.0f %% of their tokens look at the places that they have row by row, more than in any other order; it is taken for granted", first.Name, len(group), 100*best.near)
+	case !known:
+		p.net.warn("token-order-unsure", "%s and layers of its shape (%d): their tokens look at no place in particular, so nothing shows that they lie row by row; it is taken for granted", first.Name, len(group))
 	}
 	return true, nil
 }
