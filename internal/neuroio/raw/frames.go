@@ -16,7 +16,10 @@ type Sequence struct {
 	Slope, Inter float64 // a number means Slope times what is in the file, plus Inter; 1 and 0 where nothing is scaled
 	Tail         int64   // bytes that may follow the last frame
 
-	done int64
+	done   int64
+	buf    []byte // of one block, kept from frame to frame
+	narrow []float32
+	wide   []float64
 }
 
 // block is how many numbers are converted at a time: 32 Ki of 8 bytes stay in the cache.
@@ -34,9 +37,11 @@ func (q *Sequence) each(take func(first int64, b []byte) error) error {
 		}
 		return io.EOF
 	}
-	buf := make([]byte, min(block, q.N)*int64(q.Type.Size))
+	if q.buf == nil {
+		q.buf = make([]byte, min(block, q.N)*int64(q.Type.Size))
+	}
 	for first := int64(0); first < q.N; first += block {
-		b := buf[:min(block, q.N-first)*int64(q.Type.Size)]
+		b := q.buf[:min(block, q.N-first)*int64(q.Type.Size)]
 		if q.S.Fill(b); q.S.Err() != nil {
 			return q.S.Err()
 		}
@@ -51,23 +56,43 @@ func (q *Sequence) each(take func(first int64, b []byte) error) error {
 
 func (q *Sequence) scaled() bool { return q.Slope != 1 || q.Inter != 0 }
 
+// floats are the numbers of a block, good until the next one.
+func (q *Sequence) floats(b []byte) []float32 {
+	n := len(b) / q.Type.Size
+	if cap(q.narrow) < n {
+		q.narrow = make([]float32, n)
+	}
+	v := q.narrow[:n]
+	if !q.scaled() {
+		Convert(v, b, q.Type)
+		return v
+	}
+	for i, x := range q.scale(b) {
+		v[i] = float32(x)
+	}
+	return v
+}
+
+// scale gives what the numbers of a block mean, good until the next one.
+func (q *Sequence) scale(b []byte) []float64 {
+	n := len(b) / q.Type.Size
+	if cap(q.wide) < n {
+		q.wide = make([]float64, n)
+	}
+	v := q.wide[:n]
+	Convert(v, b, q.Type)
+	for i, x := range v {
+		v[i] = float64(x*q.Slope) + q.Inter // rounded twice on every machine, as NumPy does it
+	}
+	return v
+}
+
 // Next is the next frame, [N]; io.EOF after the last. Numbers that float32 can't hold are rounded. Its
 // memory grows with what is really in the file.
 func (q *Sequence) Next() ([]float32, error) {
 	var out []float32
-	wide := make([]float64, 0, min(block, q.N))
-	err := q.each(func(first int64, b []byte) error {
-		n := len(b) / q.Type.Size
-		if !q.scaled() {
-			out = append(out, make([]float32, n)...)
-			Convert(out[first:], b, q.Type)
-			return nil
-		}
-		wide = wide[:n]
-		q.scale(wide, b)
-		for _, x := range wide {
-			out = append(out, float32(x))
-		}
+	err := q.each(func(_ int64, b []byte) error {
+		out = append(out, q.floats(b)...)
 		return nil
 	})
 	if err != nil {
@@ -76,28 +101,18 @@ func (q *Sequence) Next() ([]float32, error) {
 	return out, nil
 }
 
-func (q *Sequence) scale(dst []float64, b []byte) {
-	Convert(dst, b, q.Type)
-	if !q.scaled() {
-		return
-	}
-	for i, x := range dst {
-		dst[i] = float64(x*q.Slope) + q.Inter // rounded twice on every machine, as NumPy does it
-	}
-}
-
 // Pick reads the next frame and keeps some of its numbers: dst[i] is number at[i]. io.EOF comes after the
 // last frame. It panics if the lengths differ or if at isn't ascending and inside the frame.
 func (q *Sequence) Pick(dst []float32, at []int32) error {
 	q.check(len(dst), at)
 	i := 0
-	var one [1]float64
 	return q.each(func(first int64, b []byte) error {
 		end := first + int64(len(b)/q.Type.Size)
-		for ; i < len(at) && int64(at[i]) < end; i++ {
-			from := (int64(at[i]) - first) * int64(q.Type.Size)
-			q.scale(one[:], b[from:from+int64(q.Type.Size)])
-			dst[i] = float32(one[0])
+		if i == len(at) || int64(at[i]) >= end {
+			return nil
+		}
+		for v := q.floats(b); i < len(at) && int64(at[i]) < end; i++ {
+			dst[i] = v[int64(at[i])-first]
 		}
 		return nil
 	})
@@ -120,12 +135,11 @@ func (q *Sequence) check(n int, at []int32) {
 // isn't whole, or beyond int32, is a fault that names its place.
 func (q *Sequence) Int32s() ([]int32, error) {
 	var out []int32
-	whole, wide := make([]int64, min(block, q.N)), make([]float64, min(block, q.N))
+	whole := make([]int64, min(block, q.N))
 	err := q.each(func(first int64, b []byte) (err error) {
 		n := len(b) / q.Type.Size
 		if q.scaled() {
-			q.scale(wide[:n], b)
-			err = WholeFloats(whole[:n], wide[:n], first)
+			err = WholeFloats(whole[:n], q.scale(b), first)
 		} else {
 			err = Whole(whole[:n], b, q.Type, first)
 		}

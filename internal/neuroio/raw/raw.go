@@ -39,6 +39,10 @@ func (t Type) String() string {
 // hold exactly are rounded.
 func Convert[T float32 | float64](dst []T, b []byte, t Type) {
 	switch {
+	case t.Kind == Float && t.Size == 4 && t.Order == binary.BigEndian: // a session of NSD has 123 million of them
+		for i := range dst {
+			dst[i] = T(math.Float32frombits(binary.BigEndian.Uint32(b[4*i:])))
+		}
 	case t.Kind == Float && t.Size == 4:
 		for i := range dst {
 			dst[i] = T(math.Float32frombits(t.Order.Uint32(b[4*i:])))
