@@ -3,7 +3,8 @@ numpy read in them.
 
 usage: python containers.py [FORMAT ...]      (mgh nifti cifti pickle hdf5 matlab; all of them without an argument)
 
-needs numpy, nibabel, h5py and scipy; the versions that were used stand in each golden.json.
+needs numpy, nibabel, h5py and scipy; the versions that were used stand in each golden.json. The larger HDF5 files hold
+times of creation and differ from run to run.
 """
 import gzip, json, os, pathlib, pickle, pickletools, struct, sys
 import h5py, nibabel as nib, numpy as np, scipy, scipy.io
