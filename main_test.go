@@ -1,13 +1,16 @@
 package main
 
 import (
+	"context"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"cortexmap/internal/cli"
+	"cortexmap/internal/ort"
 )
 
 // TestMain lets scripts and tests call this test's binary as `cortexmap`.
@@ -24,14 +27,14 @@ func TestScripts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	library := libraryEnv(t)
+	env := libraryEnv(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 filepath.Join("testdata", "script"),
 		RequireExplicitExec: true,
 		Cmds:                scriptCommands,
 		Condition:           scriptCondition,
 		Setup: func(e *testscript.Env) error {
-			e.Vars = append(e.Vars, library...)
+			e.Vars = append(e.Vars, env...)
 			e.Setenv("ROOT", root)
 			e.Setenv("NETS", filepath.Join(root, "testdata", "onnx"))
 			return nil
@@ -39,17 +42,18 @@ func TestScripts(t *testing.T) {
 	})
 }
 
-// libraryEnv is the environment in which a command finds ONNX Runtime as the tests of packages do: one
-// cache for all, so that it is fetched at most once.
+// libraryEnv is the environment in which a command finds ONNX Runtime as the tests of packages do. It is
+// fetched here if it must be: scripts have no home folder, without which pip and npm may not work. Where it
+// can't be had the test is skipped with the reason.
 func libraryEnv(t *testing.T) []string {
 	t.Helper()
-	cache := os.Getenv("CORTEXMAP_CACHE")
-	if cache == "" {
-		dir, err := os.UserCacheDir()
-		if err != nil {
-			t.Fatal(err)
-		}
-		cache = filepath.Join(dir, "cortexmap")
+	lib, err := library()
+	if err != nil {
+		t.Skipf("ONNX Runtime can't be had here: %v", err)
 	}
-	return []string{"CORTEXMAP_CACHE=" + cache, "CORTEXMAP_ORT_LIB=" + os.Getenv("CORTEXMAP_ORT_LIB")}
+	return []string{"CORTEXMAP_ORT_LIB=" + lib.Path}
 }
+
+var library = sync.OnceValues(func() (ort.Library, error) {
+	return ort.Find(context.Background(), ort.FromEnvironment())
+})
