@@ -376,3 +376,67 @@ func TestInspect(t *testing.T) {
 		t.Errorf("without running: %+v, %v", s.Estimate, err)
 	}
 }
+
+// Every picture is accounted for, whatever its name is and how often it comes: rows are known by content and place.
+func TestOddNamesAndDuplicates(t *testing.T) {
+	rt, net := orttest.Runtime(t), fixture(t, "resnet.ts.onnx")
+	plain := pictureFiles(t, 3)
+	files := fstest.MapFS{}
+	for _, name := range []string{"a b.png", `quo"te's.png`, "many.dots.in.it.png", "new\nline.png", "größe 漢字.png", "-rf.png", "sub/twice.png", "%2e.png", "a;b&c.PNG"} {
+		files[name] = plain["pa.png"]
+	}
+	files["z.png"] = plain["pb.png"]
+	set := pictureSet(t, files)
+	if set.Len() != len(files) {
+		t.Fatalf("%d of %d pictures are in the set", set.Len(), len(files))
+	}
+	dir := t.TempDir()
+	m, err := Run(context.Background(), rt, net, set, dir, RunOptions{Key: "k", Batch: 4, Threads: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := store.OpenFeatures(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer f.Close()
+	if m.Images != len(files) || f.Len() != len(files) || len(m.LeftOut) != 0 {
+		t.Fatalf("%d rows and %d left out for %d pictures", f.Len(), len(m.LeftOut), len(files))
+	}
+	first, same := make([]uint16, f.RowLen(0)), make([]uint16, f.RowLen(0))
+	for row := range f.Len() {
+		if f.Index[row] != int64(row) || f.Images[row] != set.Stimuli[row].Digest {
+			t.Errorf("row %d is of another picture", row)
+		}
+		if err := f.Read(context.Background(), 0, []int{row}, same); err != nil {
+			t.Fatal(err)
+		}
+		if row == 0 {
+			copy(first, same)
+		}
+		if twin := set.Stimuli[row].Digest == set.Stimuli[0].Digest; twin != cmp.Equal(first, same) {
+			t.Errorf("row %d (%q) has the first one's features: %v", row, set.Stimuli[row].Label(), !twin)
+		}
+	}
+}
+
+// The store takes what inspect said, within 1.3 times (contract.md section 6): rows, and what Parquet adds.
+func TestEstimateOfBytes(t *testing.T) {
+	rt, net := orttest.Runtime(t), fixture(t, "vit.ts.onnx")
+	set := pictureSet(t, pictureFiles(t, 25))
+	report, err := net.Inspect(context.Background(), nil, set.Len())
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	if _, err := Run(context.Background(), rt, net, set, dir, RunOptions{Key: "k", Threads: 1}); err != nil {
+		t.Fatal(err)
+	}
+	written := int64(0)
+	for _, content := range contents(t, dir) {
+		written += int64(len(content))
+	}
+	if ratio := float64(written) / float64(report.Estimate.Bytes); ratio > 1.3 || ratio < 1/1.3 {
+		t.Errorf("%d bytes were written, %d estimated: %.2f times", written, report.Estimate.Bytes, ratio)
+	}
+}
