@@ -23,15 +23,24 @@
 //     or width changes) or a run with activations is a transition. A network without branches (VGG) has a
 //     layer behind every activated convolution.
 //
-// Exporters' module paths and tensors' names only name what was found.
+// What lies inside calls of the file's own functions is seen, but can't be tapped. A block whose attention reaches the
+// class token alone is kind class, and not mapped unless asked for. Of two streams side by side (HRNet's inner
+// stages, two networks joined at their ends) only one can be the chain.
+//
+// Exporters' module paths and tensors' names name what was found. They correct it in one case: where most
+// modules of a numbered family (blocks.0, blocks.1, …) hold one layer each, a module with several keeps its last.
 //
 // # Reading tokens
 //
 // What the axes of a layer mean is learnt by running noise ([OpenNetwork]): the axis that doubles with the
 // batch counts images; a grid has the picture's aspect; what is left over in front of a sequence are prefix
 // tokens. Where several readings fit, and always for sequences, small squares of the picture are changed:
-// the right reading is the one in which the token at the square's place changes most. The global token is
-// the first prefix token, else the mean.
+// the right reading is the one in which the token at the square's place changes most. Where none does, the
+// tokens' order is learnt: stripes of the picture that spell the bits of rows and columns tell where each token
+// looks, and the regular order that explains most of them (window by window, Hiera's) is put into the tap. Tokens in
+// an order that nothing explains are refused. The global token is the first prefix token, else the mean.
+//
+// Integer tensors of quantised networks are read through the scale and zero point of the operator that made them.
 //
 // # Tapping
 //
