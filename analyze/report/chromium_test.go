@@ -268,6 +268,11 @@ func cortexInChromium(t *testing.T, dir string) {
 	if n := len(vivid(p.picture())); n > len(coloured)/20 {
 		t.Errorf("with the highest threshold %d pixels are still coloured", n)
 	}
+	p.text(`(f => { f.value = "0"; f.dispatchEvent(new Event("input")); return "" })(document.querySelector("#cortex [data-part=floor]"))`)
+	p.do(chromedp.EmulateViewport(390, 800))
+	if n := len(vivid(p.picture())); n < 500 {
+		t.Errorf("on a phone %d pixels are coloured", n)
+	}
 	first := `document.querySelector("#run1-regions ~ .scroll table tbody th").textContent`
 	before := p.text(first)
 	p.text(`document.querySelector("#run1-regions ~ .scroll table thead button").click(), ""`)

@@ -155,7 +155,7 @@
   async function start() {
     const data = JSON.parse(source.textContent);
     const read = await unpack(data);
-    const canvas = $('canvas'), box = $('stage'), tip = $('tip'), output = $('numbers');
+    const canvas = $('canvas'), tip = $('tip'), output = $('numbers');
     const renderer = new THREE.WebGLRenderer({ canvas, antialias: true, preserveDrawingBuffer: true });
     renderer.setPixelRatio(Math.min(2, window.devicePixelRatio || 1));
     const scene = new THREE.Scene();
@@ -182,10 +182,11 @@
     });
     const state = { map: 0, shape: 'inflated', morph: 1, zoom: 1, pan: [0, 0], floor: -Infinity, at: null };
     let queued = false;
+    const drawNow = () => { place(); renderer.render(scene, camera); };
     const draw = () => {
       if (queued) return;
       queued = true;
-      requestAnimationFrame(() => { queued = false; place(); renderer.render(scene, camera); root.dataset.drawn = String(Number(root.dataset.drawn || 0) + 1); });
+      requestAnimationFrame(() => { queued = false; drawNow(); });
     };
     const flat = () => state.shape === 'flat';
 
@@ -221,9 +222,9 @@
         marker.scale.setScalar(half / 220);
       }
     }
-    function resize() {
-      renderer.setSize(box.clientWidth, canvas.clientHeight, false);
-      draw();
+    function resize() { // which empties the canvas: draw before it is shown
+      renderer.setSize(canvas.clientWidth, canvas.clientHeight, false);
+      drawNow();
     }
 
     function orient(name) {
@@ -465,11 +466,11 @@
     $('vertex').max = String(sides[0].n - 1);
     root.classList.add('ready');
     why.hidden = true;
-    new ResizeObserver(resize).observe(box);
-    resize();
     shape('inflated');
     orient(data.view || 'lateral');
     choose(0);
+    resize();
+    new ResizeObserver(resize).observe(canvas);
   }
   start().catch(e => {
     root.classList.remove('ready');
