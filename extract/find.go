@@ -2,6 +2,7 @@ package extract
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 
 	"cortexmap/internal/fault"
@@ -167,12 +168,33 @@ func (c *chain) run(found []Candidate, from, to int) []Candidate {
 	switch {
 	case c.endsBottleneck(from, to):
 		return append(found, c.candidate(to, Transition, "", "linear bottleneck without skip: unactivated 1x1 convolution behind a grouped one"))
+	case from >= 0 && c.onlyShrinks(from, to):
+		return append(found, c.candidate(to, Downsample, "", "a single strided convolution between blocks"))
 	case from < 0 && inside > 0, from >= 0 && c.anyActive(from, to):
 		return append(found, c.candidate(to, Transition, "", "end of a run with activations between blocks"))
 	case from < 0:
 		return append(found, c.candidate(to, Stem, "", "everything before the first block"))
 	}
 	return append(found, c.candidate(to, Downsample, "", "run without activations between blocks"))
+}
+
+// onlyShrinks says whether the run from+1 … to multiplies once, by a wide convolution with strides (Darknet's way from
+// stage to stage).
+func (c *chain) onlyShrinks(from, to int) bool {
+	shrinking, products := 0, 0
+	for i := from + 1; i <= to; i++ {
+		for _, k := range c.links[i].members {
+			v := &c.vertices[k]
+			if !v.product.learned() {
+				continue
+			}
+			products++
+			if strides := v.node.Ints("strides"); v.product == spatial && len(strides) > 0 && slices.Max(strides) > 1 {
+				shrinking++
+			}
+		}
+	}
+	return products == 1 && shrinking == 1
 }
 
 // tail adds the linear bottlenecks behind the last block; the rest of it is the head.
