@@ -402,7 +402,7 @@ OTHERS = {
     **others("sequencer2d_s davit_tiny", r"stages\.\d\.(blocks\.)?\d+", "NCHW"),
     **others("convmixer_768_32", r"blocks\.\d+", "NCHW", 0),
     **others("pit_ti_224 pit_xs_224", r"transformers\.\d\.blocks", "NCHW", 0),
-    **others("edgenext_xx_small inception_next_atto mambaout_femto swiftformer_xs efficientformer_l1 efficientformerv2_s0 repvit_m0_9 starnet_s1 fastvit_t8 shvit_s1 tiny_vit_5m_224 nextvit_small gcvit_xxtiny focalnet_tiny_lrf convnextv2_atto convformer_s18 caformer_s18 poolformerv2_s12 fasternet_t0 lowformer_b0 iformer_t", STAGES, "NCHW"),
+    **others("edgenext_xx_small inception_next_atto mambaout_femto swiftformer_xs efficientformer_l1 efficientformerv2_s0 repvit_m0_9 fastvit_t8 shvit_s1 tiny_vit_5m_224 nextvit_small gcvit_xxtiny focalnet_tiny_lrf convnextv2_atto convformer_s18 caformer_s18 poolformerv2_s12 fasternet_t0 lowformer_b0 iformer_t", STAGES, "NCHW"),
     **others("nest_tiny", r"levels\.\d\.transformer_encoder\.\d+", "NHWC"),
     **others("twins_svt_small twins_pcpvt_small", r"blocks\.\d\.\d+", "NLC"),
     **others("visformer_tiny", r"stage\d\.\d+", "NCHW"),
@@ -482,6 +482,8 @@ def truth(name, net, inputs, pattern, layout, prefix):
         how, p = kind.get(k, layout), prefix
         if t.ndim == 4 and how in ("NLC", "LNC"):
             how, p = "NCHW", 0
+        if t.ndim == 4 and t.shape[1] == t.shape[2] != t.shape[3]:
+            how = "NHWC"
         two, grid = build.tokens(torch.cat([t, t], 1 if how == "LNC" else 0), how, p, "sound")
         flat.append(two[0].astype(np.float32).reshape(-1))
         blocks.append({"name": k, "layout": how, "grid": grid, "prefix": p, "width": two.shape[2]})
