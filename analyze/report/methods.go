@@ -23,6 +23,8 @@ func methods(r Run) []string {
 	switch info.Method {
 	case "ridge":
 		add("Each layer's tokens, centred, predicted the responses by ridge regression with one penalty a layer. The penalty and each unit's best layer were chosen on validation images; a unit's R² and r are those of its best layer.")
+	case "factortopy_free":
+		add("The mapping has the selectors of FactorTopy (Yang, Gee and Shi 2024) without its topology, since the units' places are unknown or left out: for each unit by itself an image point, a mixture of layers and a mixture of local and global tokens are fitted, and a linear readout of %s shared channels gives the response. Protocol “%s”, seed %d.", r.channels(), info.Protocol, info.Seed)
 	default:
 		add("The mapping is FactorTopy (Yang, Gee and Shi 2024): selectors, functions of a vertex's place on the cortical sphere, choose for each vertex an image point, a mixture of layers and a mixture of local and global tokens, and a linear readout of %s shared channels gives the response. Protocol “%s”, seed %d.", r.channels(), info.Protocol, info.Seed)
 	}

@@ -223,7 +223,10 @@ func (r *run) figures() []*figure {
 func lead(r Run) string {
 	info := &r.Mapping.Info
 	method := "FactorTopy"
-	if info.Method == "ridge" {
+	switch info.Method {
+	case "factortopy_free":
+		method = "FactorTopy without topology"
+	case "ridge":
 		method = "a ridge regression of each layer"
 	}
 	where := ""

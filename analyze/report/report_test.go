@@ -343,3 +343,40 @@ func TestManyMappings(t *testing.T) {
 		}
 	}
 }
+
+// TestOddCortex: hemispheres of different sizes, without flat maps, curvature or regions; a mapping without shares.
+func TestOddCortex(t *testing.T) {
+	tetra := func(name string, more int) *cortex.Hemisphere {
+		s := &cortex.Surface{Points: [][3]float32{{0, 0, 0}, {9, 0, 0}, {0, 9, 0}, {0, 0, 9}}, Faces: [][3]int32{{0, 2, 1}, {0, 1, 3}, {0, 3, 2}, {1, 2, 3}}}
+		for range more {
+			s.Points = append(s.Points, [3]float32{5, 5, 5})
+		}
+		return &cortex.Hemisphere{Name: name, White: s, Inflated: s}
+	}
+	g := &cortex.Geometry{Name: "own", Hemis: [2]*cortex.Hemisphere{tetra("lh", 0), tetra("rh", 3)}}
+	m := &store.Mapping{Info: sampleInfo()}
+	for side, hemi := range g.Hemis {
+		for i := range hemi.N() {
+			v := store.NewVertex(hemi.Name, int32(i))
+			v.Fitted, v.R2 = true, 0.1*float32(i-side)
+			m.Vertices = append(m.Vertices, v)
+		}
+	}
+	in := analyze.Input{Mapping: m, Geometry: g, R2Top: math.NaN()}
+	res, err := analyze.Run(t.Context(), in)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, err := newViewer(Input{Runs: []Run{{Mapping: m, Results: res, Geometry: g}}})
+	if err != nil || v == nil {
+		t.Fatalf("no interactive cortex: %v", err)
+	}
+	for _, want := range []string{`"name":"rh","n":7,`, `"title":"R²"`, `"negative":true`} {
+		if !strings.Contains(string(v.Data), want) {
+			t.Errorf("the viewer's data lack %s", want)
+		}
+	}
+	if strings.Contains(string(v.Data), `"flat":`) || strings.Contains(string(v.Data), "NaN") {
+		t.Error("the viewer's data have a flat map or a NaN")
+	}
+}

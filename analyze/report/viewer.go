@@ -34,9 +34,12 @@ var viewerJS string
 //go:embed viewer/tables.js
 var tablesJS string
 
-// viewerMost is how many vertices a hemisphere of the interactive cortex has: fsaverage6's. Finer nested
-// surfaces are shown at the resolution below it; the plates show every vertex.
-const viewerMost = 40962
+// A nested surface (fsaverage6, 7) is shown interactively at the resolution of fsaverage5, which turns smoothly on
+// any machine and keeps the page small; another one as it is if it is not too fine. The plates show every vertex.
+const (
+	nestedMost = 10242
+	viewerMost = 45000
+)
 
 // script is a script of the page with the digest that the page's policy allows it by.
 type script struct {
@@ -146,7 +149,7 @@ func newViewer(in Input) (*viewer, error) {
 	if full == nil {
 		return nil, nil
 	}
-	g := full.Coarse(viewerMost)
+	g := full.Coarse(nestedMost)
 	if g.Hemis[0].N() > viewerMost || g.Hemis[1].N() > viewerMost {
 		return nil, nil // a subject's own fine surface: the plates show it
 	}
@@ -187,9 +190,8 @@ func newViewer(in Input) (*viewer, error) {
 func (p *packer) run(data *viewerJSON, g *cortex.Geometry, d *draw.Drape, r Run) {
 	out := runJSON{Name: heading(r), Simulated: r.Mapping.Info.Simulated}
 	p.numbers(&out, g, r)
-	n := g.Hemis[0].N()
 	for _, m := range r.Results.Maps {
-		c := coarseMap(m, n)
+		c := coarseMap(m, g)
 		if m.Name == "r2" {
 			out.Top = m.Hi
 			for side, x := range d.Fill(c).Values {
@@ -437,12 +439,12 @@ func (p *packer) pack() (string, error) {
 	return base64.StdEncoding.EncodeToString(out.Bytes()), nil
 }
 
-// coarseMap is a map of the first n vertices a hemisphere.
-func coarseMap(m *cortex.Map, n int) *cortex.Map {
+// coarseMap is a map of those vertices that a coarser geometry has.
+func coarseMap(m *cortex.Map, g *cortex.Geometry) *cortex.Map {
 	out := *m
-	for side := range 2 {
+	for side, h := range g.Hemis {
 		for _, x := range []*[]float64{&out.Values[side], &out.Second[side], &out.Certainty[side]} {
-			*x = (*x)[:min(n, len(*x))]
+			*x = (*x)[:min(h.N(), len(*x))]
 			if len(*x) == 0 {
 				*x = nil
 			}
