@@ -9,6 +9,9 @@
 //	                         sub-S_hemi-L_space-fsaverage_den-10k_seg-clusters_dseg.label.gii and .annot, dseg.tsv
 //	                         *.json beside every kind: description, unit, space, what it was made from
 //
+// A second mapping of the same network, protocol, seed and subject, with other settings, gets its key behind the
+// folder's name: PROTOCOL-seedS-KEY.
+//
 // Entities come in the order of the BIDS specification 1.11; den is 10k, 41k and 164k for fsaverage5, 6 and 7
 // and absent on a subject's own surface (space-fsnative). stat and statmap are common practice but not in the
 // specification, so .bidsignore names them. Labels are letters and digits: what else stands in a name is left
@@ -87,6 +90,9 @@ func Write(ctx context.Context, dir string, in Input) ([]string, error) {
 	}
 	w := &writer{in: in, root: dir, dir: folder(dir, in.Mapping)}
 	w.stem, w.space, w.density = entities(in)
+	if durable.Exists(filepath.Join(w.dir, w.stem+w.space+together)) { // another mapping of this name
+		w.dir += "-" + store.SafeName(in.Mapping.Info.Key)
+	}
 	if err := w.dataset(); err != nil {
 		return nil, err
 	}
@@ -108,7 +114,7 @@ func Write(ctx context.Context, dir string, in Input) ([]string, error) {
 		if err := w.file(w.stem+w.space+"_statmap.dscalar.nii", func(to io.Writer) error { return cifti.Write(to, cifti.Hemispheres(all...)) }); err != nil {
 			return nil, err
 		}
-		if err := w.sidecar(w.stem+w.space+"_statmap.json", "all numbers of the mapping, a map each", ""); err != nil {
+		if err := w.sidecar(w.stem+w.space+together, "all numbers of the mapping, a map each", ""); err != nil {
 			return nil, err
 		}
 	}
@@ -119,6 +125,9 @@ func Write(ctx context.Context, dir string, in Input) ([]string, error) {
 	}
 	return w.files, nil
 }
+
+// together ends the name of the sidecar of the file that holds all numbers.
+const together = "_statmap.json"
 
 // folder is where a mapping's files lie.
 func folder(dir string, m *store.Mapping) string {

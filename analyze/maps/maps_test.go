@@ -74,6 +74,11 @@ func TestWrite(t *testing.T) {
 	if err != nil || !strings.Contains(string(sidecar), `"Density": "10k"`) || !strings.Contains(string(sidecar), "Simulated responses: R²") {
 		t.Errorf("the sidecar is %s, %v", sidecar, err)
 	}
+	in.Mapping.Info.Key = "cba987654321"
+	files, err = Write(t.Context(), dir, in)
+	if err != nil || !strings.Contains(filepath.ToSlash(files[0]), "lite_0/sound-seed3-cba987654321/") {
+		t.Errorf("a second mapping of the same name: %q, %v", files, err)
+	}
 	in.Mapping.Info.Surface, in.Clusters, in.Mapping.Info.Model = "own", nil, "b"
 	files, err = Write(t.Context(), dir, in)
 	if err != nil || !slices.ContainsFunc(files, func(f string) bool {

@@ -7,7 +7,8 @@
 //	DIR/plates/RUN_CHART.svg .png   the charts; their numbers are tables
 //	DIR/report.html                 one file
 //
-// RUN is MODEL_SUBJECT_PROTOCOL-seedS. Files are whole or absent; report.html comes last.
+// RUN is MODEL_SUBJECT_PROTOCOL-seedS, with -KEY behind it where two mappings would have the same. Files are
+// whole or absent; report.html comes last.
 //
 // # The page
 //

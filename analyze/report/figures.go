@@ -41,9 +41,8 @@ type runFigures struct {
 // chartScale is for the PNG files of charts; the page shows their SVG.
 const chartScale = 2
 
-// drawRun draws and writes all figures of a run.
-func drawRun(ctx context.Context, dir string, r Run, style draw.Style) (f runFigures, err error) {
-	stem := fileStem(r.Mapping)
+// drawRun draws and writes all figures of a run; stem begins their names.
+func drawRun(ctx context.Context, dir, stem string, r Run, style draw.Style) (f runFigures, err error) {
 	if f.Plates, err = drawMaps(ctx, dir, stem, r, style); err != nil {
 		return f, err
 	}
@@ -84,6 +83,21 @@ func writeChart(dir, stem string, c draw.Chart, numbers string) (*figure, error)
 // fileStem is RUN of the package comment.
 func fileStem(m *store.Mapping) string {
 	return store.SafeName(fmt.Sprintf("%s_%s_%s-seed%d", m.Info.Model, m.Info.Subject, m.Info.Protocol, m.Info.Seed))
+}
+
+// fileStems are those of all runs; where two would be the same, settings differ, and the key says which is which.
+func fileStems(runs []Run) []string {
+	count := map[string]int{}
+	for _, r := range runs {
+		count[fileStem(r.Mapping)]++
+	}
+	out := make([]string, len(runs))
+	for i, r := range runs {
+		if out[i] = fileStem(r.Mapping); count[out[i]] > 1 {
+			out[i] += "-" + store.SafeName(r.Mapping.Info.Key)
+		}
+	}
+	return out
 }
 
 // drawMaps draws every map flat (as views where there is no flat surface), and the first one as views too.

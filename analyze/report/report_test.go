@@ -312,7 +312,7 @@ func TestManyMappings(t *testing.T) {
 	r := sampleRun(t, 5)
 	r.Results.Maps = r.Results.Maps[2:3]
 	dir := t.TempDir()
-	one, err := drawRun(t.Context(), dir, r, draw.Accessible)
+	one, err := drawRun(t.Context(), dir, fileStem(r.Mapping), r, draw.Accessible)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -378,5 +378,15 @@ func TestOddCortex(t *testing.T) {
 	}
 	if strings.Contains(string(v.Data), `"flat":`) || strings.Contains(string(v.Data), "NaN") {
 		t.Error("the viewer's data have a flat map or a NaN")
+	}
+}
+
+// TestFileStems: mappings of one name are told apart by their keys, others are not.
+func TestFileStems(t *testing.T) {
+	a, b, c := &store.Mapping{Info: sampleInfo()}, &store.Mapping{Info: sampleInfo()}, &store.Mapping{Info: sampleInfo()}
+	b.Info.Key, c.Info.Seed = "ffffffffffff", 1
+	got := fileStems([]Run{{Mapping: a}, {Mapping: b}, {Mapping: c}})
+	if want := []string{"lite0_simulated_sound-seed0-0123456789ab", "lite0_simulated_sound-seed0-ffffffffffff", "lite0_simulated_sound-seed1"}; !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
 	}
 }

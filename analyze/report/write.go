@@ -31,10 +31,10 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 		}
 		out.Tables[t.Name] = filepath.Join(dir, "tables", t.Name+".csv")
 	}
-	figures := make([]runFigures, len(in.Runs))
+	figures, stems := make([]runFigures, len(in.Runs)), fileStems(in.Runs)
 	for i, r := range in.Runs {
 		var err error
-		if figures[i], err = drawRun(ctx, filepath.Join(dir, "plates"), r, in.Style); err != nil {
+		if figures[i], err = drawRun(ctx, filepath.Join(dir, "plates"), stems[i], r, in.Style); err != nil {
 			return nil, err
 		}
 	}
