@@ -115,7 +115,13 @@ func (c *stageCmd) config(e *env) (*config.Config, error) {
 	if err != nil {
 		return nil, err
 	}
-	return config.Load(name, data, overrides)
+	cfg, err := config.Load(name, data, overrides)
+	if err == nil && len(models) > 0 {
+		for i := range cfg.Models {
+			cfg.Models[i].At = "" // they stand on the command line
+		}
+	}
+	return cfg, err
 }
 
 // sort tells pipeline files from networks by their names.

@@ -32,11 +32,13 @@ type Model struct {
 	Name   string `yaml:"name" json:"name"`     // default: the file's name without .onnx
 	Card   string `yaml:"card" json:"card"`     // preprocessing; default: found beside the file, in its metadata, or a preset
 	Family string `yaml:"family" json:"family"` // groups networks in tables
+	At     string `yaml:"-" json:"-"`           // where the file names it, for messages
 }
 
 // Subject is a brain: in YAML a path, demo:simulated, or a mapping with these keys.
 type Subject struct {
 	Path string `yaml:"path" json:"path"`
+	At   string `yaml:"-" json:"-"` // where the file names it, for messages
 }
 
 // Extract says how tokens are read.
@@ -202,6 +204,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 // UnmarshalYAML reads a path, or a mapping with the keys of Model.
 func (m *Model) UnmarshalYAML(n *strictyaml.Node) error {
 	type plain Model
+	m.At = n.Fault("").At
 	if n.Kind() != strictyaml.Map {
 		return n.Decode(&m.Path)
 	}
@@ -217,6 +220,7 @@ func (m *Model) UnmarshalYAML(n *strictyaml.Node) error {
 // UnmarshalYAML reads a path, or a mapping with the keys of Subject.
 func (s *Subject) UnmarshalYAML(n *strictyaml.Node) error {
 	type plain Subject
+	s.At = n.Fault("").At
 	if n.Kind() != strictyaml.Map {
 		return n.Decode(&s.Path)
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"cortexmap/internal/fault"
 )
@@ -26,10 +27,16 @@ func TestThreeLinesAreEnough(t *testing.T) {
 	want.Out = "runs/x"
 	want.Models = []Model{{Path: "a.onnx"}, {Path: "b.onnx", Name: "bee"}}
 	want.Subjects = []Subject{{Path: "demo:simulated"}}
-	if d := cmp.Diff(&want, c); d != "" {
+	if d := cmp.Diff(&want, c, places); d != "" {
 		t.Error(d)
 	}
+	if at := []string{c.Models[0].At, c.Models[1].At, c.Subjects[0].At}; !strings.HasPrefix(at[0], "test.yaml:1:10: ") || !strings.HasPrefix(at[1], "test.yaml:1:19: ") || !strings.HasPrefix(at[2], "test.yaml:2:12: ") {
+		t.Errorf("places %q", at)
+	}
 }
+
+// places of entries are not what most tests are about.
+var places = cmp.Options{cmpopts.IgnoreFields(Model{}, "At"), cmpopts.IgnoreFields(Subject{}, "At")}
 
 func TestOverridesAndHierarchy(t *testing.T) {
 	c, err := load(t, "models: [a.onnx]\nsubjects: [s]\nanalyze: {hierarchy: [V1, {high: [FFA, PPA]}]}\n",
@@ -128,7 +135,7 @@ func TestPipelineFileShowsDefaults(t *testing.T) {
 	want := Defaults()
 	want.Models, want.Subjects = []Model{{Path: "demo:lite0"}}, []Subject{{Path: "demo:simulated"}}
 	want.Fit.Baselines = []string{}
-	if d := cmp.Diff(&want, got); d != "" {
+	if d := cmp.Diff(&want, got, places); d != "" {
 		t.Error(d)
 	}
 }

@@ -19,6 +19,7 @@ import (
 // Methods of a mapping.
 const (
 	factorTopy  = "factortopy"
+	freePicks   = "factortopy_free" // without topology: every unit picks for itself
 	ridgeLayers = "ridge_layers"
 )
 
@@ -35,20 +36,19 @@ func (m *mapped) named() {
 	m.Info.Model, m.Info.Family, m.Info.Subject = m.Network.Name, m.Network.family(), m.Brain.Name
 }
 
-// maps makes sure that every mapping of a network onto a subject exists: FactorTopy where units have
-// positions, a ridge regression a layer where asked for or where nothing else can be done.
+// maps makes sure that every mapping of a network onto a subject exists: FactorTopy, without its topology
+// where units have no positions, and a ridge regression a layer where asked for or where there is no topology.
 func (r *run) maps(n *network, b *brain) error {
 	ridge := slices.Contains(r.Config.Fit.Baselines, ridgeLayers)
-	if b.Positions == nil && !ridge {
-		ridge = true
+	method := factorTopy
+	if b.Positions == nil {
+		method, ridge = freePicks, true
 		r.warn(store.Warning{ID: "no-positions", Text: fmt.Sprintf(
-			"%s: its units have no positions, so that topology can't be used: each layer is fitted alone by ridge regression", b.Name)})
+			"%s: its units have no positions, so that topology can't be used: every unit picks layers and place for itself", b.Name)})
 	}
 	for _, seed := range r.Config.Fit.Seeds {
-		if b.Positions != nil {
-			if err := r.mapping(n, b, factorTopy, seed); err != nil {
-				return err
-			}
+		if err := r.mapping(n, b, method, seed); err != nil {
+			return err
 		}
 		if ridge {
 			if err := r.mapping(n, b, ridgeLayers, seed); err != nil {
@@ -124,7 +124,7 @@ func (r *run) fit(n *network, b *brain, method string, seed int, dir, key string
 		fitter = fit.Ridge
 	}
 	return fitter(r.ctx, rt, in, fit.Options{Protocol: r.Config.Fit.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
-		Checkpoint: dir, Key: key,
+		Checkpoint: dir, Key: key, Control: method == freePicks,
 		Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
 }
 

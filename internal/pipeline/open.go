@@ -91,13 +91,14 @@ func expand(models []config.Model) ([]config.Model, error) {
 		}
 		paths, err := filepath.Glob(m.Path)
 		if err != nil {
-			return nil, fault.Inputf("models: %q is not a valid pattern: %w", m.Path, err)
+			return nil, fault.Inputf("models: %q is not a valid pattern: %w", m.Path, err).In("%s", m.At)
 		}
 		if len(paths) == 0 {
-			return nil, fault.Inputf("models: no file matches %s", m.Path).Remedy("check the path; a pattern takes *, ? and [abc]")
+			return nil, fault.Inputf("models: no file matches %s", m.Path).In("%s", m.At).Remedy("check the path; a pattern takes *, ? and [abc]")
 		}
 		if len(paths) > 1 && m.Name != "" {
-			return nil, fault.Inputf("models: %s matches %d files, which can't all be named %s", m.Path, len(paths), m.Name).Remedy("leave `name` out: each file's own is taken")
+			return nil, fault.Inputf("models: %s matches %d files, which can't all be named %s", m.Path, len(paths), m.Name).
+				In("%s", m.At).Remedy("leave `name` out: each file's own is taken")
 		}
 		sort.Strings(paths)
 		for _, p := range paths {
@@ -115,11 +116,17 @@ func (r *run) openNetwork(m config.Model, layers []string) (*network, error) {
 	if name, ok := strings.CutPrefix(m.Path, demoPrefix); ok {
 		data, err := fs.ReadFile(r.Demo, name+".onnx")
 		if err != nil {
-			return nil, fault.Inputf("models: no network is embedded under the name %q", name).Remedy("demo:lite0 is; anything else is given by its path")
+			return nil, fault.Inputf("models: no network is embedded under the name %q", name).In("%s", m.At).
+				Remedy("demo:lite0 is; anything else is given by its path")
 		}
 		n.bytes = data
 		if n.Name == "" {
 			n.Name = name
+		}
+	}
+	for _, path := range []string{m.Path, m.Card} {
+		if _, err := os.Stat(path); path != "" && errors.Is(err, fs.ErrNotExist) && !strings.HasPrefix(path, demoPrefix) {
+			return nil, fault.Inputf("models: %s does not exist", path).In("%s", m.At).Remedy("check the path")
 		}
 	}
 	if n.Name == "" {
@@ -164,7 +171,8 @@ func distinctNames(networks []*network) error {
 	seen := map[string]string{}
 	for _, n := range networks {
 		if first, ok := seen[n.Name]; ok {
-			return fault.Inputf("models: %s and %s are both named %s", first, n.Path, n.Name).Remedy("give one of them another name with `name:`")
+			return fault.Inputf("models: %s and %s are both named %s", first, n.Path, n.Name).In("%s", n.At).
+				Remedy("give one of them another name with `name:`")
 		}
 		seen[n.Name] = n.Path
 	}
@@ -188,19 +196,20 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 	name, embedded := strings.CutPrefix(s.Path, demoPrefix)
 	if embedded {
 		if name != "simulated" {
-			return nil, fault.Inputf("subjects: no subject is embedded under the name %q", name).Remedy("demo:simulated is; anything else is given by its folder")
+			return nil, fault.Inputf("subjects: no subject is embedded under the name %q", name).In("%s", s.At).
+				Remedy("demo:simulated is; anything else is given by its folder")
 		}
 		return r.openSimulated()
 	}
 	info, err := os.Stat(s.Path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return nil, fault.Inputf("subjects: %s does not exist", s.Path).
+		return nil, fault.Inputf("subjects: %s does not exist", s.Path).In("%s", s.At).
 			Remedy("name the subject's folder, e.g. with --set subjects=[PATH]; `cortexmap init DIR` writes a template")
 	case err != nil:
 		return nil, durable.Explain(err, s.Path)
 	case !info.IsDir():
-		return nil, fault.Inputf("subjects: %s is a file; a subject is a folder with a subject.yaml", s.Path).Remedy("name the folder")
+		return nil, fault.Inputf("subjects: %s is a file; a subject is a folder with a subject.yaml", s.Path).In("%s", s.At).Remedy("name the folder")
 	}
 	if within(r.out, s.Path) {
 		return nil, fault.Inputf("out: %s lies inside the subject's folder %s", r.out, s.Path).Remedy("choose another --out")

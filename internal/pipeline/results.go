@@ -360,7 +360,7 @@ func recoveryNotes(run report.Run) []string {
 func layerNotes(run report.Run) []string {
 	best, ok := analyze.Best(run.Results.Layers, "r_val_median")
 	if !ok {
-		return nil
+		return controlNotes(run.Mapping.Info)
 	}
 	of := func(measure string) string {
 		for _, s := range run.Results.Layers {
@@ -373,6 +373,16 @@ func layerNotes(run report.Run) []string {
 	i := run.Mapping.Info
 	return []string{fmt.Sprintf("%s onto %s: validation pictures choose layer %s (%d of %d); median r over units on test pictures %s, with pictures shuffled %s",
 		i.Model, i.Subject, best.Name, best.Layer+1, len(i.Layers), of("r_median"), of("r_shuffled_median"))}
+}
+
+// controlNotes is a fit's score beside that of its control, if it has one.
+func controlNotes(i store.FitInfo) []string {
+	shuffled, ok := i.Scores["r_shuffled_median"]
+	if !ok {
+		return nil
+	}
+	return []string{fmt.Sprintf("%s onto %s, %s: median r over units on test pictures %s, with pictures shuffled %s",
+		i.Model, i.Subject, i.Method, number(i.Scores["r_median"]), number(shuffled))}
 }
 
 func number(x float64) string {

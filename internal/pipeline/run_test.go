@@ -155,7 +155,7 @@ func TestOpenWritesNothing(t *testing.T) {
 		{"[resnet.onnx]", "[demo:alexnet]", "alexnet"},
 		{"[resnet.onnx]", "['*.nothing']", "no file matches"},
 		{"[resnet.onnx]", "['[']", "not a valid pattern"},
-		{"[resnet.onnx]", "[{path: resnet.onnx, card: gone.yaml}]", "no such card"},
+		{"[resnet.onnx]", "[{path: resnet.onnx, card: gone.yaml}]", "gone.yaml does not exist"},
 		{"[brain]", "[gone]", "gone does not exist"},
 		{"[brain]", "[resnet.onnx]", "is a file"},
 		{"[brain]", "[brain, ./brain]", "two are named small"},
