@@ -46,6 +46,9 @@ func (c *chain) branching() []block {
 // attendsForClass says whether a segment's attention is for the class token alone, as in the last blocks of
 // XCiT and VOLO: what it finds is put in front of tokens that met no product, and no product follows.
 func (c *chain) attendsForClass(at int) bool {
+	if c.links[at].convolves() { // MobileViT, which fuses what it joins
+		return false
+	}
 	type passed struct{ product, attention, class bool }
 	state := map[int]passed{}
 	for _, i := range c.links[at].members {
@@ -77,26 +80,53 @@ func (c *chain) moveEnds(bs []block) {
 			normed++
 		}
 	}
+	activated := c.activated(bs)
 	for k := range bs {
-		bs[k].end = c.behind(c.behindFusion(bs[k]), activations)
+		bs[k].end = c.behindFusion(bs[k])
+		if activated[c.links[bs[k].end].convolves()] {
+			bs[k].end = c.behind(bs[k].end, activations)
+		}
 		if normed > 2 && normed*10 >= len(bs)*6 {
 			bs[k].end = c.behindNorm(bs[k].end)
 		}
 	}
 }
 
-// behindFusion is the link of the 1x1 convolutions that bring a concatenation back to its width, where the
-// unit's own input, or a part of it, is among the branches (VoVNet, CSP, HGNet). Where all branches hold products
-// (SqueezeNet), a 1x1 convolution behind them is the next unit's.
+// activated says whether blocks with convolutions, and those without, have an activation right behind them as a
+// rule: two of five do. Fewer are networks that activate in front of products (NF-ResNet), where the shortcut of a
+// stage's first block happens to start behind the activation.
+func (c *chain) activated(bs []block) map[bool]bool {
+	all, with := map[bool]int{}, map[bool]int{}
+	for _, b := range bs {
+		kind := c.links[b.end].convolves()
+		all[kind]++
+		if e := c.behind(b.end, activations); e != b.end || b.concat {
+			with[kind]++
+		}
+	}
+	return map[bool]bool{false: 5*with[false] >= 2*all[false], true: 5*with[true] >= 2*all[true]}
+}
+
+// behindFusion is the link of the convolutions that bring a concatenation back to its width, where the unit's own
+// input, or a part of it, is among the branches (VoVNet, CSP, HGNet, MobileViT), and of the gate behind them. Where
+// all branches hold products (SqueezeNet), a convolution behind them is the next unit's.
 func (c *chain) behindFusion(b block) int {
 	end := b.end
 	if !b.concat || b.class || !c.bareBranch(end) {
 		return end
 	}
-	for next := end + 1; next < len(c.links) && c.pointwiseAlone(next); next = end + 1 {
+	for next := end + 1; next < len(c.links) && (c.pointwiseAlone(next) || end == b.end && c.links[next].single() && c.links[next].convolves()); next = end + 1 {
 		end = c.behind(next, activations)
 	}
+	if next := end + 1; end > b.end && next < len(c.links) && c.gates(next) {
+		end = next
+	}
 	return end
+}
+
+// gates says whether a link scales channels by what their means say (squeeze and excitation).
+func (c *chain) gates(i int) bool {
+	return strings.HasSuffix(c.op(i), "Mul") && (c.contains(i, "GlobalAveragePool") || c.contains(i, "ReduceMean"))
 }
 
 // pointwiseAlone says whether a link is a 1x1 convolution and nothing else.
@@ -122,11 +152,20 @@ func (c *chain) bareBranch(at int) bool {
 }
 
 // behind returns the last link right behind link i whose operator is wanted. Roundings of quantised graphs
-// are passed over, and may stand for an activation that they replaced.
+// are passed over, and may stand for an activation that they replaced. Activations may be spelt out.
 func (c *chain) behind(i int, wanted map[string]bool) int {
 	end := i
-	for j := i + 1; j < len(c.links) && c.links[j].single(); j++ {
+	for j := i + 1; j < len(c.links); j++ {
 		op := strings.TrimPrefix(c.op(j), "QLinear")
+		if !c.links[j].single() {
+			if !wanted["Sigmoid"] || !c.spelt(j) {
+				return end
+			}
+			for end = j; end+1 < len(c.links) && c.scales(end+1); j++ {
+				end++
+			}
+			continue
+		}
 		switch {
 		case wanted[op] || op == "DequantizeLinear":
 			end = j
@@ -135,6 +174,19 @@ func (c *chain) behind(i int, wanted map[string]bool) int {
 		}
 	}
 	return end
+}
+
+// spelt says whether a link is an activation in small operators, x·σ(x) or the like: two ways from one tensor, one of
+// them through an activation, without weights or pooling.
+func (c *chain) spelt(i int) bool {
+	l := &c.links[i]
+	return l.active && !l.weighted() && l.count[pooling]+l.count[softmax] == 0 && strings.HasSuffix(c.op(i), "Mul") && len(l.members) <= 8 && !c.gates(i)
+}
+
+// scales says whether a link multiplies or divides by a constant, as GELU's last step does.
+func (c *chain) scales(i int) bool {
+	op := c.op(i)
+	return c.links[i].single() && (op == "Mul" || op == "Div") && len(c.vertices[c.links[i].vertex].inputs) == 1
 }
 
 // behindNorm is the link behind a normalisation right behind link i, which may be spelt out as Sub, Div,

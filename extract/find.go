@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 
 	"cortexmap/internal/fault"
 	"cortexmap/internal/onnx"
@@ -94,8 +95,8 @@ func (c *chain) candidates() []Candidate {
 }
 
 // opens says whether the run between two blocks is the second one's first half: attention without a way round
-// it, in front of channel mixing (the downsampling blocks of LeViT), or an activated 1x1 convolution in front
-// of branches that all hold products (SqueezeNet).
+// it, in front of channel mixing (the downsampling blocks of LeViT), or an activated 1x1 convolution right in
+// front of branches (SqueezeNet, VoVNet).
 func (c *chain) opens(from int, b block) bool {
 	if from < 0 {
 		return false
@@ -111,7 +112,7 @@ func (c *chain) opens(from int, b block) bool {
 		}
 	}
 	if b.concat {
-		return narrows == 1 && others == 0 && c.anyActive(from, b.start) && !c.bareBranch(b.start+1)
+		return narrows == 1 && others == 0 && activations[strings.TrimPrefix(c.op(b.start), "QLinear")]
 	}
 	return attends && !mixesTokens(b.signature)
 }
@@ -189,7 +190,7 @@ func (c *chain) onlyShrinks(from, to int) bool {
 				continue
 			}
 			products++
-			if strides := v.node.Ints("strides"); v.product == spatial && len(strides) > 0 && slices.Max(strides) > 1 {
+			if strides := v.node.Ints("strides"); (v.product == spatial || v.product == depthwise) && len(strides) > 0 && slices.Max(strides) > 1 {
 				shrinking++
 			}
 		}
@@ -277,7 +278,7 @@ func (c *chain) plainChain() []Candidate {
 			continue
 		}
 		at, last := c.activationBehind(i)
-		if at < 0 && last {
+		if at < 0 && last || c.separable(i) {
 			continue
 		}
 		kind, why := Conv, "activation behind a convolution"
@@ -290,6 +291,23 @@ func (c *chain) plainChain() []Candidate {
 		found = append(found, c.candidate(at, kind, l.signature(), why))
 	}
 	return found
+}
+
+// separable says whether product i is a depthwise convolution with the next product a 1x1 one: together they are one
+// convolution (MobileNet).
+func (c *chain) separable(i int) bool {
+	if c.links[i].count[depthwise] == 0 {
+		return false
+	}
+	for k := i + 1; k < len(c.links); k++ {
+		if c.links[k].count[spatial]+c.links[k].count[depthwise]+c.links[k].count[dense] > 0 {
+			return false
+		}
+		if c.links[k].single() && c.links[k].count[pointwise] > 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // activationBehind is the link with the first activation at or behind product i and before the next one; −1
