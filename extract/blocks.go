@@ -115,8 +115,11 @@ func (c *chain) behindFusion(b block) int {
 	if !b.concat || b.class || !c.bareBranch(end) {
 		return end
 	}
-	for next := end + 1; next < len(c.links) && (c.pointwiseAlone(next) || end == b.end && c.links[next].single() && c.links[next].convolves()); next = end + 1 {
+	if next := end + 1; next < len(c.links) && c.links[next].single() && c.links[next].convolves() {
 		end = c.behind(next, activations)
+		for next := end + 1; c.pointwiseAlone(b.end+1) && next < len(c.links) && c.pointwiseAlone(next); next = end + 1 {
+			end = c.behind(next, activations)
+		}
 	}
 	if next := end + 1; end > b.end && next < len(c.links) && c.gates(next) {
 		end = next

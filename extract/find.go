@@ -227,12 +227,12 @@ func (c *chain) bottlenecks(found []Candidate, from, to int) ([]Candidate, int) 
 }
 
 // unactivated says whether link i, or the convolution in front of a norm or rounding there, is a lone
-// convolution.
+// convolution. A depthwise one is the first half of a separable convolution.
 func (c *chain) unactivated(from, i int) bool {
 	for i > from && (c.op(i) == "BatchNormalization" || c.op(i) == "QuantizeLinear" || c.op(i) == "DequantizeLinear") {
 		i--
 	}
-	return i > from && c.links[i].single() && c.links[i].convolves()
+	return i > from && c.links[i].single() && c.links[i].convolves() && c.links[i].count[depthwise] == 0
 }
 
 // endsBottleneck says whether the run from+1 … to ends as a linear bottleneck does: an unactivated 1x1
