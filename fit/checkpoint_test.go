@@ -22,7 +22,9 @@ import (
 // resumeCase is a fit of which descent is the larger part, in which looking anew and points of the curve
 // fall together and apart.
 func resumeCase(t testing.TB, protocol string) (Input, Settings) {
-	set := quick(protocol)
+	word, free := strings.CutPrefix(protocol, "free ")
+	set := quick(word)
+	set.NoTopology = free
 	set.SelectorSteps, set.CurvePoints = 20, 5
 	set.Epochs, set.Images = 5, 0
 	return plant(t, 11, 180, 30).in, set
@@ -119,7 +121,7 @@ func TestResumeAfterKill(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(12, 12))
 	for i := range points {
-		protocol := []string{"sound", "sound", "paper"}[i%3]
+		protocol := []string{"sound", "free sound", "paper"}[i%3]
 		in, set := resumeCase(t, protocol)
 		want, events := whole(t, in, set)
 		folder := t.TempDir()
@@ -135,7 +137,7 @@ func TestResumeAfterKill(t *testing.T) {
 // A fit that is interrupted again and again gets there, to the same bytes, as long as every go reaches the
 // next place to keep.
 func TestResumeAgainAndAgain(t *testing.T) {
-	for _, protocol := range []string{"sound", "paper"} {
+	for _, protocol := range []string{"sound", "paper", "free sound"} {
 		in, set := resumeCase(t, protocol)
 		want, events := whole(t, in, set)
 		folder, goes := t.TempDir(), 0

@@ -24,7 +24,7 @@ type descent struct {
 	a, ga, sumGA []float32 // [V, J] coefficients with α, gradient of one step, sum over steps
 	target       []float32 // [V, B]
 	gout         []float32 // [V, heads] in the order of vertices
-	gsel         []float32 // the networks' gradient
+	gsel         []float32 // the selectors' gradient: the networks', or gout itself
 	selAdam      *adam
 	kAdam        *adam
 
@@ -42,7 +42,7 @@ type descent struct {
 }
 
 func newDescent(m *model) (*descent, error) {
-	d := &descent{model: m, selAdam: newAdam(m.net.params.size()), kAdam: newAdam(m.bottleneck.size()),
+	d := &descent{model: m, selAdam: newAdam(len(m.selectors())), kAdam: newAdam(m.bottleneck.size()),
 		wAdam: newAdam(len(m.w)), bAdam: newAdam(len(m.b)), weight: make([]float32, 1), scale: 1}
 	var err error
 	if d.cell, err = m.e.load(cellGraph(m.L, m.G, m.C, m.set.SmoothL1, m.missing)); err != nil {
@@ -56,7 +56,11 @@ func newDescent(m *model) (*descent, error) {
 	d.b, d.gb = slices.Clone(m.b), make([]float32, len(m.b))
 	d.a, d.ga, d.sumGA = make([]float32, m.V*j), make([]float32, m.V*j), make([]float32, m.V*j)
 	d.target = make([]float32, m.V*n)
-	d.gout, d.gsel = make([]float32, len(m.out)), make([]float32, m.net.params.size())
+	d.gout = make([]float32, len(m.out))
+	d.gsel = d.gout
+	if m.net != nil {
+		d.gsel = make([]float32, m.net.params.size())
+	}
 	d.table = make([]float32, n*m.tableRow())
 	for range m.e.workers {
 		d.gt = append(d.gt, make([]float32, n*m.tableRow()))
@@ -269,7 +273,7 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 		return 0, err
 	}
 	if due {
-		if err := d.applyShared(ctx, d.selAdam, d.set.RateSelectors*rate, d.net.params.data, d.gsel); err != nil {
+		if err := d.applyShared(ctx, d.selAdam, d.set.RateSelectors*rate, d.selectors(), d.gsel); err != nil {
 			return 0, err
 		}
 	}
@@ -440,7 +444,7 @@ func (d *descent) selectorPass(ctx context.Context, reg float64) error {
 		}
 		return nil
 	})
-	if err != nil {
+	if err != nil || d.net == nil {
 		return err
 	}
 	return d.net.backward(ctx, d.code, d.gout, d.gsel)

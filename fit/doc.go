@@ -5,7 +5,7 @@
 // local and global tokens, and a linear readout of the picked channels. The first three are functions of
 // the vertex's place on the cortex, so that neighbours pick alike; the readout is the vertex's own.
 // [Run] fits it, by the published procedure (protocol "paper") or by a faster and steadier one ("sound").
-// [Ridge] is the baseline for subjects whose units have no known place: one ridge regression a layer.
+// Units without a known place pick each for itself. [Ridge] is the baseline: one ridge regression a layer.
 //
 // # Letters
 //
@@ -97,6 +97,15 @@
 //	     The scale network is refitted to maximise it, and the readout taken again.
 //	(21) Joint descent of everything on (8), batches of 16, the selectors on every 8th step with the mean
 //	     of eight gradients, rates warmed up and then lowered along a cosine; a last readout (19) ends it.
+//
+// # Without places
+//
+// Units of which no place is known pick for themselves: o_v of (3) are numbers of their own, and (14) is
+// their gradient. What starts the networks starts them: the map's targets (17), of all units, and
+//
+//	(24) s_v = Σ_k s_k exp ev_v(s_k) / Σ_k exp ev_v(s_k)        the posterior mean of the scale by (20)
+//
+// No neighbour steadies these picks, so they need more pictures than those of a cortex for equal precision.
 //
 // # What is reported
 //

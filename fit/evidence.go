@@ -16,7 +16,7 @@ const (
 
 // evidence is (20): the log evidence of each scale on the grid, less the best, for some vertices [n, grid].
 func (m *model) evidence(ctx context.Context, p *packed, pr *prior) ([]int32, []float64, error) {
-	vertices := sampleUnits(m.V, m.set.EvidenceVertices, m.seed, streamEvidence)
+	vertices := m.asked(m.set.EvidenceVertices, streamEvidence)
 	runner, err := m.newMoments(true)
 	if err != nil {
 		return nil, nil, err
@@ -152,6 +152,10 @@ func (e *evidenceSolver) vertex(v int, mo *moments, ev []float64) {
 
 // fitScale refits the scale network to the evidence, which is taken as linear between the grid's points.
 func (m *model) fitScale(ctx context.Context, vertices []int32, ev []float64) error {
+	if m.net == nil {
+		m.freeScale(vertices, ev)
+		return nil
+	}
 	net, err := newNetwork(m.e, []head{{"scale", 1}})
 	if err != nil {
 		return err

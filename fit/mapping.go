@@ -13,13 +13,14 @@ const leastCeiling = 0.05
 
 // mapping is the result without curve and weights.
 func (m *model) mapping(val, test *evaluation) *store.Mapping {
-	out := &store.Mapping{Info: m.info("factortopy"), Vertices: m.places()}
+	out := &store.Mapping{Info: m.info(m.method()), Vertices: m.places()}
 	n := len(out.Vertices) * m.L
 	out.Selector, out.Share = make([]float32, n), make([]float32, n)
 	for i := range n {
 		out.Selector[i], out.Share[i] = nan32(), nan32()
 	}
 	sums := newScoreSums()
+	var rs []float64
 	shares := make([]float64, m.L)
 	for v, u := range m.units {
 		row := &out.Vertices[u]
@@ -37,6 +38,9 @@ func (m *model) mapping(val, test *evaluation) *store.Mapping {
 		}
 		row.LocalShare = float32(max(0, local) / (max(0, local) + max(0, global)))
 		sums.add(row, clipped)
+		if row.R == row.R {
+			rs = append(rs, float64(row.R))
+		}
 	}
 	out.Info.Parameters = m.parameters()
 	out.Info.Readout = "sum"
@@ -44,6 +48,9 @@ func (m *model) mapping(val, test *evaluation) *store.Mapping {
 		out.Info.Readout = "mean"
 	}
 	out.Info.Scores = sums.scores(m.sel)
+	if len(rs) > 0 {
+		out.Info.Scores["r_median"] = median(rs)
+	}
 	m.lookAtScores(out)
 	out.Info.Warnings = m.warnings
 	return out
@@ -222,11 +229,17 @@ func (m *model) weights() []store.Tensor {
 		add(fmt.Sprintf("global.%d.weight", l), m.bottleneck.part(m.bottleneck.data, 2*l+1), m.C, d)
 		add(fmt.Sprintf("global.%d.centre", l), m.hc[l], d)
 	}
-	for i, name := range m.net.params.names {
-		add(name, m.net.params.part(m.net.params.data, i), m.net.params.shape[i]...)
+	if m.net == nil {
+		add("space.free", m.sel.space, m.V, 2)
+		add("layer.free", m.sel.layer, m.V, m.L)
+		add("scale.free", m.sel.scale, m.V)
+	} else {
+		for i, name := range m.net.params.names {
+			add(name, m.net.params.part(m.net.params.data, i), m.net.params.shape[i]...)
+		}
+		add("position.low", m.frame.low[:], 3)
+		add("position.range", []float32{m.frame.extent}, 1)
 	}
-	add("position.low", m.frame.low[:], 3)
-	add("position.range", []float32{m.frame.extent}, 1)
 	add("readout.weight", m.w, m.V, m.C)
 	add("readout.bias", m.b, m.V)
 	return out

@@ -10,13 +10,13 @@ type model struct {
 	*problem
 	bottleneck *params     // K_l, H_l
 	kc, hc     [][]float32 // κ_l, η_l [L][D]
-	net        *network
+	net        *network    // nil without topology: out is fitted itself
 	frame      frame
 	code       []float32 // [V, 192]
 	w, b       []float32 // [V, C], [V], of the scaled responses
 	alpha      float32
 	sel        *selection // of the present networks; call look after changing them
-	out        []float32  // [V, heads] the networks' outputs behind sel
+	out        []float32  // [V, heads] what sel is made from by (3)
 
 	projector *kernel // (5)
 }
@@ -31,13 +31,17 @@ func newModel(p *problem) (*model, error) {
 		m.kc, m.hc = append(m.kc, make([]float32, d)), append(m.hc, make([]float32, d))
 	}
 	var err error
-	if m.net, err = newNetwork(p.e, allHeads(p.L)); err != nil {
-		return nil, err
+	m.sel = newSelection(m.V, m.L, m.G)
+	m.out = make([]float32, m.V*m.sel.heads())
+	if p.topology() {
+		if m.net, err = newNetwork(p.e, allHeads(p.L)); err != nil {
+			return nil, err
+		}
+		m.place()
 	}
 	if m.projector, err = p.e.load(tableGraph(p.widths, p.G, p.C)); err != nil {
 		return nil, err
 	}
-	m.place()
 	m.start()
 	return m, nil
 }
@@ -50,14 +54,14 @@ func (m *model) place() {
 		positions[v] = m.Subject.Positions[u]
 	}
 	m.code = positionCode(positions, m.frame)
-	m.sel = newSelection(m.V, m.L, m.G)
-	m.out = make([]float32, m.V*m.sel.heads())
 }
 
 // start draws the weights that are not computed later: the networks, and for protocol paper all others.
 func (m *model) start() {
 	r := stream(m.seed, streamStart)
-	startSelectors(m.net.params, r)
+	if m.net != nil {
+		startSelectors(m.net.params, r)
+	}
 	if m.set.sound() {
 		return
 	}
@@ -68,11 +72,20 @@ func (m *model) start() {
 	uniform(r, m.b, m.C)
 }
 
-// selectors are the numbers that the picks are functions of.
-func (m *model) selectors() []float32 { return m.net.params.data }
+// selectors are the numbers that the picks are functions of: the networks, or what they would put out.
+func (m *model) selectors() []float32 {
+	if m.net == nil {
+		return m.out
+	}
+	return m.net.params.data
+}
 
-// look brings the picks up to date with the networks.
+// look brings the picks up to date with the selectors.
 func (m *model) look(ctx context.Context) error {
+	if m.net == nil {
+		m.sel.set(0, m.out)
+		return nil
+	}
 	return m.net.look(ctx, m.code, m.sel, m.out)
 }
 
@@ -134,7 +147,7 @@ func (m *model) project(ctx context.Context, b *batch, t []float32) error {
 
 // parameters is how many numbers are fitted.
 func (m *model) parameters() int64 {
-	return int64(m.bottleneck.size() + m.net.params.size() + len(m.w) + len(m.b))
+	return int64(m.bottleneck.size() + len(m.selectors()) + len(m.w) + len(m.b))
 }
 
 // unscale brings the readout back to the responses' own units.

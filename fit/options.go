@@ -36,6 +36,11 @@ type Options struct {
 	Checkpoint string
 	Key        string // the caller's digest of what determines the fit: features, responses, settings
 
+	// Control fits once more with the training pictures shuffled, and puts the median r over units of that on
+	// the test pictures into Info.Scores as r_shuffled_median: 0 but for noise.
+	Control bool
+
+	shuffled  bool
 	everyStep bool // of the descent that can be kept is kept
 }
 
@@ -44,6 +49,8 @@ type Options struct {
 type Settings struct {
 	Protocol string `yaml:"protocol" json:"protocol"`
 	Channels int    `yaml:"channels" json:"channels"` // C; with few images sound lowers it to a sixth of their number
+
+	NoTopology bool `yaml:"no_topology" json:"no_topology,omitempty"` // every unit picks for itself, (24), though positions are known
 
 	// Initialisation, sound only.
 	StatisticsImages int     `yaml:"statistics_images" json:"statistics_images,omitempty"` // (16), local tokens

@@ -49,6 +49,9 @@ func newProblem(rt *ort.Runtime, in Input, o Options) (*problem, error) {
 	if err := p.join(); err != nil {
 		return nil, err
 	}
+	if o.shuffled {
+		p.shuffle()
+	}
 	if err := p.sortUnits(); err != nil {
 		return nil, err
 	}
@@ -116,6 +119,14 @@ func (p *problem) join() error {
 	return nil
 }
 
+// shuffle gives the training responses to other pictures.
+func (p *problem) shuffle() {
+	rows := slices.Clone(p.rows)
+	for k, other := range stream(p.seed, streamShuffle).Perm(len(p.Train)) {
+		p.rows[p.Train[k]] = rows[p.Train[other]]
+	}
+}
+
 func (p *problem) lacking(side []int) error {
 	n, first := 0, ""
 	for _, i := range side {
@@ -156,7 +167,7 @@ func (p *problem) sortUnits() error {
 	}
 	dead := 0
 	for u := range n {
-		placed := p.Subject.Positions == nil || finite3(p.Subject.Positions[u])
+		placed := !p.topology() || finite3(p.Subject.Positions[u])
 		sd := math.Sqrt(sq[u] / float64(max(count[u], 1)))
 		if !placed || count[u] < 2 || !(sd > 0) || math.IsInf(sd, 0) {
 			dead++
@@ -204,6 +215,9 @@ func (p *problem) read(ctx context.Context, layer int, images []int, dst []uint1
 	}
 	return p.Features.Read(ctx, layer, rows, dst)
 }
+
+// topology says whether the selectors are functions of a place.
+func (p *problem) topology() bool { return p.Subject.Positions != nil && !p.set.NoTopology }
 
 func (p *problem) tokens() int { return p.G*p.G + 1 }
 

@@ -75,7 +75,22 @@ type refPicks struct {
 
 func (r *reference) pick(v int) refPicks {
 	var k refPicks
+	if layer := r.p["layer.free"]; layer != nil { // after (3): turned back
+		o := func(x ...float64) hiddenLayers { return hiddenLayers{o: x} }
+		space, scale := r.p["space.free"], r.p["scale.free"][v]
+		var logs []float64
+		for _, p := range layer[v*r.L : (v+1)*r.L] {
+			logs = append(logs, math.Log(p))
+		}
+		k.hidden = [3]hiddenLayers{o(math.Atanh(space[2*v]), math.Atanh(space[2*v+1])), o(logs...), o(math.Log(scale / (1 - scale)))}
+		return r.pickFrom(k)
+	}
 	k.hidden = [3]hiddenLayers{r.selector("space", 2, v), r.selector("layer", r.L, v), r.selector("scale", 1, v)}
+	return r.pickFrom(k)
+}
+
+// pickFrom is (3) and (4) of the networks' outputs.
+func (r *reference) pickFrom(k refPicks) refPicks {
 	var cell [2]int
 	for i := range 2 {
 		k.x[i] = math.Tanh(k.hidden[0].o[i])

@@ -21,7 +21,7 @@ var ridgePenalties = []float64{1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10,
 
 // Ridge fits every unit by one ridge regression a layer, on all stored tokens of that layer, and returns a
 // mapping whose layer_argmax is each unit's best layer, with the scores of that layer on the test images.
-// It needs no positions: this is the baseline, and what there is for recordings without a cortex sheet.
+// It needs no positions. Nothing is kept of it before its end: Options.Checkpoint is not used.
 //
 //	y = X w + b     w = argmin |y - Xw - b|² + penalty |w|²     X [N, (G²+1)·D], raw tokens, centred
 //

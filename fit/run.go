@@ -4,8 +4,8 @@ import (
 	"context"
 	"math"
 	"runtime"
+	"time"
 
-	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
 )
@@ -14,14 +14,32 @@ import (
 // names and keys that only the caller knows (Info.Model, Network, Key, Simulated's generator, …).
 //
 // Units without training responses, without variance in them, or without a place are not fitted and change
-// nothing for the others. A subject without any places is refused: see Ridge. An image of the split that
+// nothing for the others. Where a subject has no places at all (Positions is nil), or with
+// Settings.NoTopology, every unit picks for itself (24), and the method is factortopy_free. An image of the split that
 // the store lacks, a store without a square fit grid, and a fit that diverges are faults. A cancelled
 // context ends it within a second or two; what is left is Options.Checkpoint's file.
 func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapping, error) {
-	if in.Subject.Positions == nil {
-		return nil, fault.Inputf("the units of %s have no positions, which the selectors need", in.Subject.Name).
-			Remedy("give positions, or fit it by ridge regression")
+	m, err := run(ctx, rt, in, o)
+	if err != nil || !o.Control {
+		return m, err
 	}
+	o.shuffled, o.Checkpoint, o.Log = true, "", nil // what it has to say was said
+	if tell := o.Progress; tell != nil {
+		o.Progress = func(phase string, done, total int) { tell("control: "+phase, done, total) }
+	}
+	start := time.Now()
+	control, err := run(ctx, rt, in, o)
+	if err != nil {
+		return nil, err
+	}
+	m.Info.Seconds["control"] = time.Since(start).Seconds()
+	if r, ok := control.Info.Scores["r_median"]; ok {
+		m.Info.Scores["r_shuffled_median"] = r
+	}
+	return m, nil
+}
+
+func run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapping, error) {
 	p, err := newProblem(rt, in, o)
 	if err != nil {
 		return nil, err

@@ -231,8 +231,10 @@ func referenceOf(t *testing.T, m *store.Mapping, in Input, images []int) *refere
 		store.FloatSlice(x, half)
 		r.x = append(r.x, widen(x))
 	}
-	f := frame{low: [3]float32(m.Tensor("position.low").Data), extent: m.Tensor("position.range").Data[0]}
-	r.code = widen(positionCode(in.Subject.Positions, f))
+	if low := m.Tensor("position.low"); low != nil {
+		f := frame{low: [3]float32(low.Data), extent: m.Tensor("position.range").Data[0]}
+		r.code = widen(positionCode(in.Subject.Positions, f))
+	}
 	for _, i := range images {
 		r.target = append(r.target, widen(in.Subject.Responses[i*r.V:(i+1)*r.V])...)
 	}
@@ -312,7 +314,6 @@ func TestRunRefuses(t *testing.T) {
 		name, want string
 		change     func(in *Input, o *Options)
 	}{
-		{"no positions", "have no positions", func(in *Input, _ *Options) { in.Subject.Positions = nil }},
 		{"unknown protocol", `unknown protocol "fast"`, func(_ *Input, o *Options) { o.Protocol = "fast" }},
 		{"no such image", "lacks 1 of the subject's images, the first is 5", func(in *Input, _ *Options) { in.Subject.Images.Stimuli[5].Digest[0]++ }},
 		{"no test images", "0 test images", func(in *Input, _ *Options) { in.Test = nil }},

@@ -27,7 +27,7 @@ func (s *scoreMap) at(i, l, t int) *float32 {
 
 // scores fills a score map layer by layer: a layer's channels of all images are held at a time.
 func (m *model) scores(ctx context.Context, images []int, ranks []int) (*scoreMap, error) {
-	s := &scoreMap{vertices: sampleUnits(m.V, m.set.InitVertices, m.seed, streamVertices), L: m.L, G: m.G}
+	s := &scoreMap{vertices: m.asked(m.set.InitVertices, streamVertices), L: m.L, G: m.G}
 	s.score = make([]float32, len(s.vertices)*m.L*m.tokens())
 	s.layers, s.paths = make([]*mat.Dense, m.L), make([]*mat.Dense, m.L)
 	y := m.centredTargets(s.vertices, images)

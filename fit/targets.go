@@ -96,6 +96,10 @@ func (s *scoreMap) centroid(i int, local []float64, best float64) (x, y float64)
 // fitTargets fits all networks to a score map's targets: squared distance, cross entropies, weighted.
 func (m *model) fitTargets(ctx context.Context, s *scoreMap) error {
 	targets := s.targets()
+	if m.net == nil {
+		m.freeTargets(s, targets)
+		return nil
+	}
 	return m.train(ctx, m.net, s.vertices, streamTargets, "selectors", func(i int, o, g []float32) {
 		t := &targets[i]
 		x, y := math.Tanh(float64(o[0])), math.Tanh(float64(o[1]))
