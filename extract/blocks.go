@@ -93,7 +93,7 @@ func (c *chain) moveEnds(bs []block) {
 }
 
 // activated says whether blocks with convolutions, and those without, have an activation right behind them as a
-// rule: two of five do. Fewer are networks that activate in front of products (NF-ResNet), where the shortcut of a
+// rule: three of four do. Fewer are networks that activate in front of products (NF-ResNet), where the shortcut of a
 // stage's first block happens to start behind the activation.
 func (c *chain) activated(bs []block) map[bool]bool {
 	all, with := map[bool]int{}, map[bool]int{}
@@ -104,7 +104,7 @@ func (c *chain) activated(bs []block) map[bool]bool {
 			with[kind]++
 		}
 	}
-	return map[bool]bool{false: 5*with[false] >= 2*all[false], true: 5*with[true] >= 2*all[true]}
+	return map[bool]bool{false: 4*with[false] >= 3*all[false], true: 4*with[true] >= 3*all[true]}
 }
 
 // behindFusion is the link of the convolutions that bring a concatenation back to its width, where the unit's own

@@ -321,6 +321,31 @@ def mvit():
     return tm.mvitv2.MultiScaleVit(cfg, img_size=(64, 64), num_classes=5)
 
 
+class Separable(nn.Module):
+    """MobileNet's first version: depthwise and 1x1 convolutions in turn, no way round them."""
+
+    def __init__(self):
+        super().__init__()
+        def pair(i, o, stride):
+            return nn.Sequential(nn.Conv2d(i, i, 3, stride, 1, groups=i, bias=False), nn.BatchNorm2d(i), nn.ReLU(), nn.Conv2d(i, o, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+        self.stem = nn.Sequential(nn.Conv2d(3, 8, 3, 2, 1, bias=False), nn.BatchNorm2d(8), nn.ReLU())
+        self.blocks = nn.Sequential(*[pair(i, o, s) for i, o, s in ((8, 12, 1), (12, 16, 2), (16, 16, 1), (16, 24, 2), (24, 24, 1), (24, 24, 1))])
+        self.head = nn.Linear(24, 5)
+
+    def forward(self, x):
+        return self.head(self.blocks(self.stem(x)).mean((2, 3)))
+
+
+def vovnet():
+    cfg = dict(stem_chs=[8, 8, 8], stage_conv_chs=[8, 8, 12, 12], stage_out_chs=[16, 16, 24, 24], layer_per_block=3, block_per_stage=[1, 1, 1, 1], residual=True, depthwise=True, attn="ese")
+    return tm.vovnet.VovNet(cfg, num_classes=5)
+
+
+def nfnet():
+    cfg = tm.nfnet.NfCfg(depths=(1, 2, 2, 2), channels=(16, 24, 32, 32), stem_type="3x3", stem_chs=8, group_size=None, bottle_ratio=0.25, num_features=0, act_layer="relu")
+    return tm.nfnet.NormFreeNet(cfg, num_classes=5)
+
+
 def efficientnet():
     settings, last = tv.efficientnet._efficientnet_conf("efficientnet_b0", width_mult=0.1, depth_mult=0.6)
     return tv.efficientnet.EfficientNet(settings, 0.0, stochastic_depth_prob=0.0, num_classes=5, last_channel=32)
@@ -378,6 +403,11 @@ NETWORKS = {
     "efficientnet": (efficientnet, r"features\.[1-7]\.\d+", "NCHW", 0, 96),
     "mobilenetv2": (mobilenetv2, r"features\.([1-9]|1[0-7])", "NCHW", 0, 96),
     "mobilenetv3": (mobilenetv3, r"features\.([1-9]|1[01])", "NCHW", 0, 96),
+    "separable": (Separable, r"stem\.2|blocks\.\d", "NCHW", 0, 64),
+    "vovnet": (vovnet, r"stages\.\d\.blocks\.\d+", "NCHW", 0, 96),
+    "nfnet": (nfnet, r"stages\.\d\.\d+", "NCHW", 0, 96),
+    "silu": (lambda: R.ResNet(R.BasicBlock, (2, 2, 2, 1), channels=(8, 12, 16, 16), stem_width=8, act_layer=nn.SiLU, num_classes=5), r"layer\d\.\d", "NCHW", 0, 96),
+    "gelu": (lambda: R.ResNet(R.BasicBlock, (2, 2, 2, 1), channels=(8, 12, 16, 16), stem_width=8, act_layer=timm.layers.GELU, num_classes=5), r"layer\d\.\d", "NCHW", 0, 96),
     "vgg": (lambda: NarrowVGG(False), r"features\.(1|4|7|9|12|14)", "NCHW", 0, 64),
     "vggbn": (lambda: NarrowVGG(True), r"features\.(2|6|10|13|17|20)", "NCHW", 0, 64),
     "alexnet": (NarrowAlex, r"features\.(1|4|7|9|11)", "NCHW", 0, 112),
