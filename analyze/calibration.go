@@ -37,6 +37,10 @@ type Calibration struct {
 
 // Calibrate runs a Trial on the vertices and hierarchy of a mapping; only where its vertices lie matters, not its
 // numbers.
+//
+// Measured on the demo's 30 visual areas, 500 cases each, a fifth of the noise each vertex's own, slope 0.6: noise
+// of 3, 5 and 10 mm was covered in 96.6, 95.4 and 94.8 % (independent vertices: 45, 31 and 21 %), regions with
+// p < 0.05 were 4.0, 5.4 and 5.3 %, pairs with any region at q < 0.05 2.0, 5.8 and 5.0 %; 145 s of two busy cores.
 func Calibrate(ctx context.Context, in Input, t Trial) (*Calibration, error) {
 	if in.Geometry == nil || !placed(in) || len(in.Hierarchy.Levels) < 2 {
 		return nil, fault.Inputf("a calibration needs vertices on a surface and a hierarchy of two levels or more")
