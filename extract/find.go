@@ -198,9 +198,24 @@ func (c *chain) onlyShrinks(from, to int) bool {
 	return products == 1 && shrinking == 1
 }
 
-// tail adds the linear bottlenecks behind the last block; the rest of it is the head.
+// tail adds the linear bottlenecks behind the last block, and a classifier's last maps where wide convolutions without a
+// way round them end in an activation (Xception); the rest is the head.
 func (c *chain) tail(found []Candidate, from int) []Candidate {
 	found, _ = c.bottlenecks(found, from, len(c.links)-1)
+	wide := false
+	for i := from + 1; i < len(c.links); i++ {
+		if len(found) > 0 && c.tensor(c.links[i].vertex) == found[len(found)-1].Tensor {
+			wide = false // it belonged to a bottleneck
+			continue
+		}
+		if flattening[c.op(i)] {
+			if wide && i-1 > from && activations[c.op(i-1)] {
+				found = append(found, c.candidate(i-1, Transition, "", "end of a run of convolutions behind the last block"))
+			}
+			break
+		}
+		wide = wide || c.links[i].count[spatial]+c.links[i].count[depthwise] > 0
+	}
 	return found
 }
 
