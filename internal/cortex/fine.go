@@ -104,16 +104,18 @@ func ruled(faces [][3]int32, n int) bool {
 
 // split is the rule: the triangles of the next finer mesh, and the two ends of each new vertex from n on.
 func split(faces [][3]int32, n int) (fine [][3]int32, middles [][2]int32) {
-	number := make(map[[2]int32]int32, 3*len(faces)/2)
+	// The middles of the edges from a vertex to larger ones hang in a list that begins at first[vertex]-1.
+	first, next := make([]int32, n), make([]int32, 0, 3*len(faces)/2)
 	middle := func(x, y int32) int32 {
-		edge := [2]int32{min(x, y), max(x, y)}
-		m, ok := number[edge]
-		if !ok {
-			m = int32(n + len(middles))
-			number[edge] = m
-			middles = append(middles, edge)
+		x, y = min(x, y), max(x, y)
+		for k := first[x] - 1; k >= 0; k = next[k] {
+			if middles[k][1] == y {
+				return int32(n) + k
+			}
 		}
-		return m
+		middles, next = append(middles, [2]int32{x, y}), append(next, first[x]-1)
+		first[x] = int32(len(middles))
+		return int32(n+len(middles)) - 1
 	}
 	m := len(faces)
 	fine = make([][3]int32, 4*m)

@@ -67,7 +67,7 @@ func (b *builder) ceilingFile() error {
 			if c.Kind == "fraction" && x > 1 && x <= 100 {
 				e = e.Remedy("write `kind: percent` (NSD's ceilings are percent) or `kind: ncsnr`, whichever it is")
 			}
-			return e
+			return named("ceiling-range", e)
 		}
 		if c.Kind == "ncsnr" {
 			x = stats.Ceiling(x, 1/float64(c.Repeats))

@@ -18,8 +18,9 @@ const descriptionName = "subject.yaml"
 
 // folder is a subject's folder; nothing outside it can be opened through it.
 type folder struct {
-	path string // as the user wrote it
-	root *os.Root
+	path      string // as the user wrote it
+	root      *os.Root
+	algonauts bool // a folder of the challenge, without a subject.yaml
 }
 
 func openFolder(dir string) (*folder, error) {
@@ -27,24 +28,38 @@ func openFolder(dir string) (*folder, error) {
 	if err != nil {
 		return nil, durable.Explain(err, dir)
 	}
-	f := &folder{dir, root}
-	if _, err := root.Stat(descriptionName); err != nil {
-		root.Close()
-		return nil, f.notPlain()
+	f := &folder{path: dir, root: root}
+	if f.has(descriptionName) {
+		return f, nil
 	}
-	return f, nil
+	if f.has(trainingFolder) || f.has(maskFolder) {
+		f.algonauts = true
+		return f, nil
+	}
+	root.Close()
+	return nil, f.notPlain()
 }
 
-// notPlain says what a folder without subject.yaml looks like.
+// has says whether the folder has a file or folder of that name.
+func (f *folder) has(name string) bool {
+	_, err := f.root.Stat(name)
+	return err == nil
+}
+
+// notPlain says what a folder looks like that is no subject's.
 func (f *folder) notPlain() error {
-	for _, sign := range []string{"training_split", "nsddata", "nsddata_betas"} {
+	for _, sign := range []string{"nsddata", "nsddata_betas"} {
 		if durable.Exists(filepath.Join(f.path, sign)) {
-			return fault.Inputf("%s is an Algonauts or NSD folder, which this version doesn't read", f.path).
-				Remedy("describe its arrays by a subject.yaml; `cortexmap init DIR` writes a commented one")
+			return fault.Inputf("%s is an NSD folder, which this version doesn't read", f.path).
+				Remedy("describe its arrays by a subject.yaml; `cortexmap subject init DIR` writes a commented one")
 		}
 	}
+	if inside, _ := filepath.Glob(filepath.Join(f.path, "*", filepath.FromSlash(trainingFolder))); len(inside) > 0 {
+		return fault.Inputf("%s holds %d subjects of the Algonauts challenge, one is needed", f.path, len(inside)).
+			Remedy("name one of them, e.g. %s", filepath.Dir(inside[0]))
+	}
 	return fault.Inputf("%s has no %s", f.path, descriptionName).
-		Remedy("name a subject's folder; `cortexmap init DIR` writes a commented subject.yaml")
+		Remedy("name a subject's folder; `cortexmap subject init DIR` writes a commented %s", descriptionName)
 }
 
 // place is what messages call a file of the folder.

@@ -17,65 +17,81 @@ type Options struct {
 	Workers int   // goroutines that digest pictures; 0: GOMAXPROCS
 }
 
-// Open reads a plain subject folder (contract.md section 7; the package comment says how). The subject
-// keeps files open: Close it.
+// Open reads a subject's folder, recognised by its content: a plain one (contract.md section 7) or one of the
+// Algonauts 2023 challenge (algonauts.go); the package comment says how. The subject keeps files open: Close it.
 func Open(ctx context.Context, path string, o Options) (*Subject, error) {
+	b, err := newBuilder(path, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, st := range b.steps {
+		if err := st.do(ctx); err != nil {
+			b.abandon()
+			return nil, troubles("", err)[0].err
+		}
+	}
+	b.s.Digest = b.s.digest()
+	return b.s, ctx.Err()
+}
+
+// newBuilder opens the folder and knows what it is; abandon it, unless all steps succeed.
+func newBuilder(path string, o Options) (*builder, error) {
 	f, err := openFolder(path)
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{folder: f, options: o, s: &Subject{Kind: "plain", close: []func() error{f.root.Close}}}
-	if err := b.build(ctx); err != nil {
-		b.s.Close()
-		return nil, err
+	b := &builder{folder: f, options: o, s: &Subject{close: []func() error{f.root.Close}}}
+	if f.algonauts {
+		b.s.Kind, b.steps = "algonauts", (&challenge{builder: b}).steps()
+	} else {
+		b.s.Kind, b.steps = "plain", b.plain()
 	}
-	return b.s, nil
+	return b, nil
 }
 
 // builder fills a subject from its folder, one step after the other.
 type builder struct {
 	*folder
 	options Options
+	steps   []step
 	doc     *strictyaml.Doc
 	d       *description
 	s       *Subject
 	set     *stimuli.Set // a stimulus a row of the list, repeats included
 	place   []int        // of each row in s.Images
+	opened  *table       // the responses of a plain folder, until their values were read
 }
 
-func (b *builder) build(ctx context.Context) error {
-	if err := b.describe(); err != nil {
-		return err
+// step reads one part of a subject. Check goes on after a step that failed, without those that need it.
+type step struct {
+	id    string
+	needs []string
+	do    func(context.Context) error
+}
+
+func (b *builder) plain() []step {
+	without := func(do func() error) func(context.Context) error {
+		return func(context.Context) error { return do() }
 	}
-	if err := b.images(ctx); err != nil {
-		return err
+	return []step{
+		{"description", nil, without(b.describe)},
+		{"pictures", []string{"description"}, b.images},
+		{"responses", []string{"pictures"}, without(b.openResponses)},
+		{"positions", []string{"responses"}, without(b.positions)},
+		{"values", []string{"responses"}, b.responses},
+		{"ceiling", []string{"values"}, b.ceiling},
+		{"regions", []string{"positions"}, without(b.rois)},
+		{"hierarchy", []string{"regions"}, without(b.hierarchy)},
+		{"values", []string{"values"}, without(b.survey)},
 	}
-	table, err := b.openResponses()
-	if err != nil {
-		return err
+}
+
+// abandon closes what is open.
+func (b *builder) abandon() {
+	if b.opened != nil {
+		b.opened.close()
 	}
-	b.s.Units = table.units
-	if err := b.positions(); err != nil {
-		table.close()
-		return err
-	}
-	if err := b.responses(ctx, table); err != nil {
-		return err
-	}
-	if err := b.ceiling(ctx); err != nil {
-		return err
-	}
-	if err := b.rois(); err != nil {
-		return err
-	}
-	if err := b.hierarchy(); err != nil {
-		return err
-	}
-	if err := b.survey(); err != nil {
-		return err
-	}
-	b.s.Digest = b.s.digest()
-	return ctx.Err()
+	b.s.Close()
 }
 
 func (b *builder) describe() error {

@@ -126,9 +126,14 @@ func (b *builder) onSurface() error {
 		}
 	}
 	if len(vertex) != s.Units {
-		return b.doc.Fault("positions", "the surface gives %d vertices (%s), the responses have %d units", len(vertex), strings.Join(counts, ", "), s.Units).
-			Remedy("the masks name the vertices that have responses, lh first")
+		return named("mask-count", b.doc.Fault("positions", "the surface gives %d vertices (%s), the responses have %d units", len(vertex), strings.Join(counts, ", "), s.Units).
+			Remedy("the masks name the vertices that have responses, lh first"))
 	}
+	return s.on(g, hemi, vertex)
+}
+
+// on places the units on vertices of a geometry.
+func (s *Subject) on(g *cortex.Geometry, hemi []string, vertex []int32) (err error) {
 	s.Hemi, s.Vertex, s.Surface, s.Geometry = hemi, vertex, g.Name, g
 	s.Positions, err = cortex.PositionCodeCoordinates(g, hemi, vertex)
 	return err
@@ -143,11 +148,20 @@ func (b *builder) geometry() (*cortex.Geometry, error) {
 	if _, known := sizes[form.Name]; !known {
 		return nil, b.doc.Fault("positions.surface", "%q is not known; fsaverage5, fsaverage6, fsaverage7 and files: {lh: …, rh: …} are", form.Name)
 	}
-	if form.Name != "fsaverage5" || b.options.Demo == nil {
-		return nil, b.doc.Fault("positions.surface", "the sphere of %s isn't part of this version", form.Name).
+	return b.fsaverage(form.Name)
+}
+
+// fsaverage is the embedded sphere, refined by fsaverage's own rule where more vertices are asked for.
+func (b *builder) fsaverage(name string) (*cortex.Geometry, error) {
+	if b.options.Demo == nil {
+		return nil, fault.Inputf("the sphere of %s isn't at hand", name).
 			Remedy("give its spheres: `surface: {files: {lh: lh.sphere, rh: rh.sphere}}`")
 	}
-	return cortex.LoadDemo(b.options.Demo)
+	g, err := cortex.LoadDemo(b.options.Demo)
+	if err != nil {
+		return nil, err
+	}
+	return g.Fine(sizes[name])
 }
 
 // ownSurface reads a sphere a hemisphere; one hemisphere may be missing.
@@ -193,7 +207,7 @@ func (b *builder) masked(side string, n int) ([]int32, error) {
 	}
 	list, err := vertices(values, n)
 	if err != nil {
-		return nil, fileFault(fault.Inputf("%v; the array has shape %v", err, shape), b.folder.place(name))
+		return nil, named("mask-codes", fileFault(fault.Inputf("%v; the array has shape %v", err, shape), b.folder.place(name)))
 	}
 	return list, nil
 }

@@ -15,7 +15,16 @@ import (
 )
 
 // openResponses opens the file and holds its shape against the list of images.
-func (b *builder) openResponses() (*table, error) {
+func (b *builder) openResponses() error {
+	t, err := b.openTable()
+	if err != nil {
+		return named("row-count", err)
+	}
+	b.opened, b.s.Units = t, t.units
+	return nil
+}
+
+func (b *builder) openTable() (*table, error) {
 	name := b.d.Responses.File
 	a, err := b.npy(name)
 	if err != nil {
@@ -46,8 +55,9 @@ func (b *builder) openResponses() (*table, error) {
 
 // responses fills s.Responses and, from repeats, NCSNR and Trials. The table is closed, or kept until the
 // subject is closed where Responses are its pages.
-func (b *builder) responses(ctx context.Context, t *table) error {
-	s := b.s
+func (b *builder) responses(ctx context.Context) error {
+	s, t := b.s, b.opened
+	b.opened = nil
 	sessions, err := b.sessions()
 	if err == nil && sessions == nil && s.Images.Len() == t.rows && !t.unitMajor && !t.Fortran {
 		s.close = append(s.close, t.close)

@@ -50,6 +50,13 @@ func (b *builder) rois() error {
 			return err
 		}
 	}
+	b.finish(r)
+	return nil
+}
+
+// finish writes what was collected into the subject.
+func (b *builder) finish(r *regions) {
+	s := b.s
 	s.ROIs = make([][]string, s.Units)
 	for u, set := range r.units {
 		for name := range set {
@@ -58,7 +65,6 @@ func (b *builder) rois() error {
 		slices.Sort(s.ROIs[u])
 	}
 	b.tellEmpty(r)
-	return nil
 }
 
 // full is FAMILY/NAME, or NAME without a family.

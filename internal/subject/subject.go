@@ -13,12 +13,17 @@
 //	            standard deviation 1 (over n, not n - 1); a unit that is constant there gets 0
 //	repeats     rows that show the same picture (or the same window of it, by content) are averaged, NaN left out
 //	ceiling     from a file, from single trials, or from the repeats; else unknown
-//	positions   vertices of a surface (on fsaverage5 the embedded sphere), points of a CSV, or none
+//	positions   vertices of a surface (on fsaverage5, 6 and 7 the embedded sphere), points of a CSV, or none
 //	rois        .annot, .label, .label.gii, .npy, .csv, or a name that every unit gets
 //
 // Every path is inside the folder: os.Root opens them, so links that lead out are refused too. What
 // doesn't fit (a count, a file's length, a hemisphere) is a fault with both numbers and the file's name;
 // nothing is cut or filled up.
+//
+// Open also reads a subject of the Algonauts 2023 challenge as downloaded (type challenge has its layout): a
+// folder without subject.yaml that holds training_split or roi_masks. Its units lie on fsaverage's 163,842
+// vertices a hemisphere, on the embedded sphere refined by fsaverage's own rule (cortex.Geometry.Fine). Test
+// pictures belong to the subject where their responses are there.
 //
 // Simulated lays out the embedded subject: true places, regions and pictures, and no responses, which
 // package synth makes.
@@ -26,7 +31,8 @@
 // # Memory
 //
 // A float32 file in C order with a row an image, without repeats or z-scoring, isn't copied: Responses are
-// the file's pages. All other forms are read a block of units at a time into one array of 4 V N bytes.
+// the file's pages. All other forms are read a block of units at a time into one array of 4 V N bytes; the
+// challenge's hemispheres, a row at a time.
 //
 // # Identity
 //
@@ -46,7 +52,7 @@ import (
 // Subject is everything that is known about one brain (or one simulated brain). V is Units, N is the
 // number of distinct pictures.
 type Subject struct {
-	Name, Kind           string // Kind: simulated (the embedded one), plain
+	Name, Kind           string // Kind: simulated (the embedded one), plain, algonauts
 	Simulated            bool   // everything made from it says so
 	Licence, Attribution string
 	StimulusDegrees      float64 // width of the picture in degrees of visual angle; NaN: unknown

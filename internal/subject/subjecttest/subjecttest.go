@@ -1,4 +1,4 @@
-// Package subjecttest writes plain subject folders that tests can afford: tiny pictures, few units.
+// Package subjecttest writes subjects that tests can afford, plain ones and the challenge's: tiny pictures, few units.
 //
 // Everything is drawn from a fixed seed, so that the same form is the same bytes wherever it is written.
 // Each picture has four quarters of random brightness, and every unit follows one of them with some noise:
@@ -13,8 +13,6 @@ import (
 	"image/png"
 	"math"
 	"math/rand/v2"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"cortexmap/internal/neuroio/npy"
@@ -47,16 +45,7 @@ func (s Small) Write(dir string) error {
 		return err
 	}
 	files["subject.yaml"] = []byte(s.yaml(places))
-	for name, data := range files {
-		path := filepath.Join(dir, filepath.FromSlash(name))
-		if err := os.MkdirAll(filepath.Dir(path), 0o777); err != nil {
-			return err
-		}
-		if err := os.WriteFile(path, data, 0o666); err != nil {
-			return err
-		}
-	}
-	return nil
+	return write(dir, files)
 }
 
 // pictures are the pictures' names and the brightness of their quarters.

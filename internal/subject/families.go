@@ -1,0 +1,206 @@
+package subject
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
+	"cortexmap/internal/neuroio/pickle"
+)
+
+// family is one of the challenge's six maps of regions: its name, the regions of the labels 1, 2, …, and
+// regions that are two of them together. A vertex may lie in a region of several families.
+type family struct {
+	name     string
+	labels   []string
+	combined map[string][]string
+}
+
+// families are neuro.md 2.1's, the order of labels as in the challenge's files.
+var families = []family{
+	{"prf-visualrois", []string{"V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4"},
+		map[string][]string{"V1": {"V1v", "V1d"}, "V2": {"V2v", "V2d"}, "V3": {"V3v", "V3d"}}},
+	{"floc-bodies", []string{"EBA", "FBA-1", "FBA-2", "mTL-bodies"}, map[string][]string{"FBA": {"FBA-1", "FBA-2"}}},
+	{"floc-faces", []string{"OFA", "FFA-1", "FFA-2", "mTL-faces", "aTL-faces"}, map[string][]string{"FFA": {"FFA-1", "FFA-2"}}},
+	{"floc-places", []string{"OPA", "PPA", "RSC"}, nil},
+	{"floc-words", []string{"OWFA", "VWFA-1", "VWFA-2", "mfs-words", "mTL-words"}, map[string][]string{"VWFA": {"VWFA-1", "VWFA-2"}}},
+	{"streams", []string{"early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal"}, nil},
+}
+
+// paperLevels are the publication's order of regions.
+var paperLevels = []Level{
+	{"V1", []string{"V1"}}, {"V2", []string{"V2"}}, {"V3", []string{"V3"}}, {"hV4", []string{"hV4"}},
+	{"high", []string{"EBA", "FFA", "OPA", "PPA"}},
+}
+
+// families fills s.ROIs from the maps that are there.
+func (c *challenge) families() error {
+	s := c.s
+	r := &regions{units: make([]map[string]bool, s.Units), names: map[string]int{}}
+	var all []error
+	var absent []string
+	for _, f := range families {
+		there, err := c.family(r, f)
+		all = append(all, err)
+		if !there {
+			absent = append(absent, f.name)
+		}
+	}
+	if err := errors.Join(all...); err != nil {
+		return err
+	}
+	if absent != nil {
+		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions are not in %s: %s", s.Name, len(absent), len(families), maskFolder, strings.Join(absent, ", ")))
+	}
+	c.finish(r)
+	return nil
+}
+
+// family reads the labels of both hemispheres; there is false if there are none.
+func (c *challenge) family(r *regions, f family) (there bool, err error) {
+	var labels [2][]int64
+	for i := range c.sides {
+		if labels[i], err = c.labels(c.sides[i], f.name); err != nil {
+			return true, err
+		}
+		there = there || labels[i] != nil
+	}
+	if !there {
+		return false, nil
+	}
+	names, err := c.mapping(f)
+	if err != nil {
+		return true, err
+	}
+	parts := map[string][]string{}
+	for whole, of := range f.combined {
+		r.declare(full(f.name, whole))
+		for _, part := range of {
+			parts[part] = append(parts[part], whole)
+		}
+	}
+	for label, name := range names {
+		if label != 0 && !isBackground(name) {
+			r.declare(full(f.name, name))
+		}
+	}
+	from := 0
+	for i, h := range c.sides {
+		for u, label := range labels[i] {
+			name, known := names[label]
+			if !known && label > 0 {
+				return true, named("roi-label", fault.Inputf("label %d (vertex %d of %s) has no name in mapping_%s.npy", label, u, h.name, f.name).
+					In("%s", c.folder.place(labelFile(h.name, f.name, "challenge"))).Remedy("take masks and mapping from one download"))
+			}
+			if label <= 0 || isBackground(name) {
+				continue
+			}
+			r.add(from+u, full(f.name, name))
+			for _, whole := range parts[name] {
+				r.add(from+u, full(f.name, whole))
+			}
+		}
+		from += h.columns
+	}
+	return true, nil
+}
+
+// labelFile is the map of a family on one of the two sets of vertices: challenge or fsaverage.
+func labelFile(side, family, space string) string {
+	return path.Join(maskFolder, side+"."+family+"_"+space+"_space.npy")
+}
+
+// labels are those of a hemisphere's vertices that take part: from the map in challenge space, or from the one
+// of the whole surface. Where both are there they are held against each other.
+func (c *challenge) labels(h hemisphere, family string) ([]int64, error) {
+	var own, surface []int64
+	var err error
+	if name := labelFile(h.name, family, "challenge"); c.has(name) {
+		if _, own, err = c.whole(name); err != nil {
+			return nil, err
+		}
+		if len(own) != h.columns {
+			return nil, named("roi-count", fault.Inputf("the labels are %d, the vertices of %s %d", len(own), h.name, h.columns).In("%s", c.folder.place(name)).
+				Remedy("labels are each subject's own: take this subject's"))
+		}
+	}
+	if name := labelFile(h.name, family, "fsaverage"); c.has(name) {
+		_, whole, err := c.whole(name)
+		if err != nil {
+			return nil, err
+		}
+		if len(whole) != sizes[challengeSurface] {
+			return nil, named("roi-count", fault.Inputf("the labels are %d, the surface of a hemisphere has %d vertices", len(whole), sizes[challengeSurface]).In("%s", c.folder.place(name)))
+		}
+		surface = make([]int64, len(h.mask))
+		for i, v := range h.mask {
+			surface[i] = whole[v]
+		}
+	}
+	if own == nil {
+		return surface, nil
+	}
+	differ := 0
+	for i := range surface {
+		if surface[i] != own[i] {
+			differ++
+		}
+	}
+	if differ > 0 {
+		return nil, named("roi-disagree", fault.Inputf("%d of %d vertices of %s have another label here than in fsaverage space", differ, len(own), h.name).
+			In("%s", c.folder.place(labelFile(h.name, family, "challenge"))).Remedy("one of the two is another subject's: unpack this subject's archive again"))
+	}
+	return own, nil
+}
+
+// mapping reads the names of a family's labels; without the file they are the published ones.
+func (c *challenge) mapping(f family) (map[int64]string, error) {
+	published := map[int64]string{0: "Unknown"}
+	for i, name := range f.labels {
+		published[int64(i+1)] = name
+	}
+	name := path.Join(maskFolder, "mapping_"+f.name+".npy")
+	if !c.has(name) {
+		c.s.warn("mapping-missing", fmt.Sprintf("%s: %s is missing; the labels are named as published", c.s.Name, name))
+		return published, nil
+	}
+	file, err := c.open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		return nil, durable.Explain(err, c.folder.place(name))
+	}
+	names, err := pickle.Mapping(file, info.Size())
+	if err != nil {
+		return nil, named("mapping", durable.Explain(fileFault(err, c.folder.place(name)), c.folder.place(name)))
+	}
+	if !maps.Equal(names, published) {
+		c.s.warn("mapping-differs", fmt.Sprintf("%s: %s doesn't name the labels as published; the file counts", c.s.Name, name))
+	}
+	return names, nil
+}
+
+// paper gives the publication's hierarchy, where at least two of its levels have units.
+func (c *challenge) paper() error {
+	levels := 0
+	for _, l := range paperLevels {
+		if slices.ContainsFunc(c.s.ROIs, func(rois []string) bool {
+			return slices.ContainsFunc(rois, func(roi string) bool { return slices.Contains(l.ROIs, roi[strings.LastIndexByte(roi, '/')+1:]) })
+		}) {
+			levels++
+		}
+	}
+	if levels < 2 {
+		return nil
+	}
+	c.d.Hierarchy = paperLevels
+	return c.hierarchy()
+}
