@@ -53,6 +53,7 @@ type commands struct {
 	Fit     fitCmd     `cmd:"" help:"The same file, up to and including the fit."`
 	Analyze analyzeCmd `cmd:"" help:"The same file, all stages (what is done is skipped)."`
 	Inspect inspectCmd `cmd:"" help:"Show a network's inputs, layers, preprocessing and cost."`
+	Subject subjectCmd `cmd:"" help:"Check a subject's folder, or begin one."`
 	Init    initCmd    `cmd:"" help:"Write a commented pipeline.yaml and subject template for your own data."`
 	Doctor  doctorCmd  `cmd:"" help:"Check this machine: library, provider, memory, disk, tools."`
 	Version versionCmd `cmd:"" help:"Print version, commit, ONNX Runtime and modules."`
@@ -112,7 +113,7 @@ func usage(err error) error {
 	command := "cortexmap"
 	var p *kong.ParseError
 	if errors.As(err, &p) && p.Context != nil && p.Context.Selected() != nil {
-		command += " " + p.Context.Selected().Name
+		command += " " + strings.TrimPrefix(p.Context.Selected().FullPath(), "cortexmap ")
 	}
 	return fault.Inputf("%w", err).Remedy("see `%s --help`", command)
 }

@@ -10,6 +10,9 @@ import (
 	"cortexmap/internal/fault"
 )
 
+// subjectTemplate is the commented subject.yaml, as embedded.
+const subjectTemplate = "configs/templates/subject.yaml"
+
 type initCmd struct {
 	Dir string `arg:"" placeholder:"DIR" help:"The folder to write into; it is made if it is missing."`
 }
@@ -21,7 +24,7 @@ func (initCmd) Help() string {
 func (c *initCmd) Run(e *env) error {
 	templates := []struct{ from, to string }{
 		{"configs/templates/pipeline.yaml", "pipeline.yaml"},
-		{"configs/templates/subject.yaml", filepath.Join("subject", "subject.yaml")},
+		{subjectTemplate, filepath.Join("subject", "subject.yaml")},
 	}
 	for _, f := range templates {
 		path := filepath.Join(c.Dir, f.to)

@@ -224,9 +224,9 @@ func (c *challenge) masks() error {
 		name := path.Join(maskFolder, h.name+".all-vertices_fsaverage_space.npy")
 		_, values, err := c.whole(name)
 		if err == nil {
-			err = h.take(values)
+			err = h.take(values, c.folder.place(name))
 		}
-		all = append(all, fileFault(err, c.folder.place(name)))
+		all = append(all, err)
 	}
 	if err := errors.Join(all...); err != nil {
 		return err
@@ -246,16 +246,16 @@ func (c *challenge) masks() error {
 	return errors.Join(all...)
 }
 
-// take understands a mask.
-func (h *hemisphere) take(values []int64) error {
+// take understands a mask, which messages call at.
+func (h *hemisphere) take(values []int64, at string) error {
 	if n := sizes[challengeSurface]; len(values) != n {
-		return fault.Inputf("the mask has %d values, the surface of a hemisphere %d", len(values), n).
-			Remedy("take the mask in fsaverage space, not the one in challenge space")
+		return named("mask-length", fault.Inputf("the mask has %d values, the surface of a hemisphere %d", len(values), n).In("%s", at).
+			Remedy("take the mask in fsaverage space, not the one in challenge space"))
 	}
 	for v, x := range values {
 		if x < 0 || x > 2 {
-			return fault.Inputf("the mask holds %d (at vertex %d); 0, 1 and 2 (a sum of two masks) are known", x, v).
-				Remedy("-1 marks what isn't cortex: save mask > 0; a map of labels is no mask")
+			return named("mask-codes", fault.Inputf("the mask holds %d (at vertex %d); 0, 1 and 2 (a sum of two masks) are known", x, v).In("%s", at).
+				Remedy("-1 marks what isn't cortex: save mask > 0; a map of labels is no mask"))
 		}
 		if x > 0 {
 			h.mask = append(h.mask, int32(v))

@@ -232,6 +232,8 @@ func algonautsFaults() map[string][]planted {
 		"mask-codes": {{"-1", func(f tree) tree { return mask(f, "lh", 50, -1) }}, {"save mask > 0", func(f tree) tree { return mask(f, "rh", 50, 7) }}},
 		"mask-count": {{"has 8 vertices, its responses 7", func(f tree) tree { return mask(f, "lh", 50, 1) }}},
 		"hemispheres-swapped": {{"7 lh and 9 rh", func(f tree) tree {
+			f = swap(f, "test_split/test_fmri/lh_test_fmri.npy", "test_split/test_fmri/rh_test_fmri.npy")
+			f = swap(f, "test_split/noise_ceiling/lh_noise_ceiling.npy", "test_split/noise_ceiling/rh_noise_ceiling.npy")
 			return swap(f, fmri+"lh_training_fmri.npy", fmri+"rh_training_fmri.npy")
 		}}},
 		"row-count":     {{"6 pictures and 7 vertices", func(f tree) tree { return f.with(fmri+"lh_training_fmri.npy", array(make([]float32, 35), 5, 7)) }}},
@@ -247,7 +249,7 @@ func algonautsFaults() map[string][]planted {
 			return f.with(masks+"lh.floc-bodies_fsaverage_space.npy", nil).with(masks+"lh.floc-bodies_challenge_space.npy", array([]int8{0, 0, 0, 9, 0, 0, 0}, 7))
 		}}},
 		"mapping": {{"mapping_streams.npy", func(f tree) tree { return f.with(masks+"mapping_streams.npy", array([]int8{1}, 1)) }}},
-		"masks": {{"challenge space", func(f tree) tree {
+		"mask-length": {{"challenge space", func(f tree) tree {
 			return f.with(masks+"lh.all-vertices_fsaverage_space.npy", array(make([]int8, 7), 7))
 		}}},
 		"responses": {{"does not exist", func(f tree) tree { return f.with(fmri+"rh_training_fmri.npy", nil) }},

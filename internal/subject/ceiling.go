@@ -58,7 +58,7 @@ func (b *builder) ceilingFile() error {
 		return err
 	}
 	if len(values) != s.Units {
-		return fault.Inputf("the ceilings have shape %v, the responses %d units", shape, s.Units).In("%s", b.folder.place(c.File))
+		return named("ceiling-count", fault.Inputf("the ceilings have shape %v, the responses %d units", shape, s.Units).In("%s", b.folder.place(c.File)))
 	}
 	top := map[string]float64{"fraction": 1, "percent": 100, "ncsnr": math.Inf(1)}[c.Kind]
 	for v, x := range values {

@@ -190,8 +190,8 @@ func (b *builder) splits() error {
 		case "":
 		case "train", "val", "test":
 			if first := given[r.image]; first != 0 && s.Split[r.image] != value {
-				return fault.Inputf("%s is in %s by row %d and in %s by row %d: one picture can't be on two sides", r.file, s.Split[r.image], first, value, i+1).
-					In("%s", b.folder.place(b.d.Images.List))
+				return named("split-contradiction", fault.Inputf("%s is in %s by row %d and in %s by row %d: one picture can't be on two sides", r.file, s.Split[r.image], first, value, i+1).
+					In("%s", b.folder.place(b.d.Images.List)))
 			}
 			s.Split[r.image], given[r.image] = value, i+1
 		default:

@@ -189,8 +189,8 @@ func (b *builder) survey() error {
 			switch {
 			case x != x:
 			case math.IsInf(float64(x), 0):
-				return fault.Inputf("the response of unit %d to %s is infinite", u, s.Images.Stimuli[n].Label()).In("%s", b.folder.place(b.d.Responses.File)).
-					Remedy("write NaN where there is no data")
+				return named("infinite", fault.Inputf("the response of unit %d to %s is infinite", u, s.Images.Stimuli[n].Label()).In("%s", b.folder.place(b.d.Responses.File)).
+					Remedy("write NaN where there is no data"))
 			case state[u] == 0:
 				first[u], state[u] = x, 1
 			case state[u] == 1 && x != first[u]:
@@ -208,7 +208,8 @@ func (b *builder) survey() error {
 		}
 	}
 	if none+constant == s.Units {
-		return fault.Inputf("no unit has responses that vary: %d have no data, %d are constant", none, constant).In("%s", b.folder.place(b.d.Responses.File))
+		return named("dead-units", fault.Inputf("no unit has responses that vary: %d have no data, %d are constant", none, constant).In("%s", b.folder.place(b.d.Responses.File)).
+			Remedy("check that the file is the one that was recorded"))
 	}
 	if none+constant > 0 {
 		s.warn("dead-units", fmt.Sprintf("%s: %d of %d units have no data and %d are constant; they stay in the tables, not fitted", s.Name, none, s.Units, constant))

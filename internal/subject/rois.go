@@ -47,7 +47,7 @@ func (b *builder) rois() error {
 			continue
 		}
 		if err := b.roiFile(r, "rois."+strconv.Itoa(i), form); err != nil {
-			return err
+			return named("roi-file", err)
 		}
 	}
 	b.finish(r)
@@ -128,7 +128,8 @@ func (b *builder) onto(r *regions, form roiForm, n int, name func(v int32) strin
 		return fault.Inputf("the subject has no hemisphere %s", form.Hemi)
 	}
 	if have := h.N(); n != have && (n < have || !nested(b.s.Surface, n)) {
-		return fault.Inputf("the file has %d vertices, the subject's surface (%s) %d", n, b.s.Surface, have)
+		return fault.Inputf("the file has %d vertices, the subject's surface (%s) %d", n, b.s.Surface, have).
+			Remedy("give the regions of this surface, or of a finer fsaverage")
 	}
 	for u, side := range b.s.Hemi {
 		if side != form.Hemi {
