@@ -84,3 +84,18 @@ func (p *progress) finish() {
 		p.bar = nil
 	}
 }
+
+// beside is a writer for lines that must not run into the bar: it takes the bar off the screen first, and
+// the next update draws it again below.
+func (p *progress) beside() io.Writer { return besideBar{p} }
+
+type besideBar struct{ p *progress }
+
+func (b besideBar) Write(text []byte) (int, error) {
+	b.p.mu.Lock()
+	defer b.p.mu.Unlock()
+	if b.p.bar != nil {
+		_ = b.p.bar.Clear()
+	}
+	return b.p.w.Write(text)
+}

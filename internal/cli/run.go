@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime/debug"
@@ -64,6 +65,7 @@ func (c *stageCmd) run(e *env, until pipeline.Stage) error {
 	}
 	bar := newProgress(e.stderr, e.flags.Quiet)
 	defer bar.close()
+	e.log = slog.New(newHandler(bar.beside(), e.flags.Quiet))
 	res, err := pipeline.Run(e.ctx, pipeline.Options{
 		Config: cfg, Demo: demo, Until: until, OrtLib: e.flags.OrtLib, Offline: e.flags.Offline, KeepGoing: c.KeepGoing,
 		Version: version(), Command: strings.Join(os.Args, " "), Log: e.log, Progress: bar.update,
