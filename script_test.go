@@ -20,16 +20,17 @@ import (
 
 // scriptCommands are what scripts may call beside testscript's own.
 var scriptCommands = map[string]func(*testscript.TestScript, bool, []string){
-	"exits":    exits,
-	"told":     told,
-	"json":     jsonValue,
-	"subject":  makeSubject,
-	"head":     head,
-	"tmpfs":    tmpfs,
-	"unwhole":  unwhole,
-	"contents": contents,
-	"stamps":   stamps,
-	"fill":     fill,
+	"exits":     exits,
+	"told":      told,
+	"json":      jsonValue,
+	"subject":   makeSubject,
+	"algonauts": makeAlgonauts,
+	"head":      head,
+	"tmpfs":     tmpfs,
+	"unwhole":   unwhole,
+	"contents":  contents,
+	"stamps":    stamps,
+	"fill":      fill,
 }
 
 // exits CODE PROGRAM ARG… runs a program that must end with CODE.
@@ -133,6 +134,15 @@ func makeSubject(ts *testscript.TestScript, neg bool, args []string) {
 		ts.Check(err)
 	}
 	ts.Check(subjecttest.Small{Pictures: n[0], Windows: n[1], Units: n[2], Positions: args[4]}.Write(ts.MkAbs(args[0])))
+}
+
+// algonauts DIR writes a small subject of the Algonauts challenge.
+func makeAlgonauts(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 1 {
+		ts.Fatalf("usage: algonauts DIR")
+	}
+	a := subjecttest.Algonauts{Pictures: 24, Test: 3, LH: []int32{0, 7, 11, 200, 10241, 10242, 163841}, RH: []int32{1, 2, 3, 4, 5, 6, 40962, 99999, 163840}}
+	ts.Check(a.Write(ts.MkAbs(args[0])))
 }
 
 // head FILE BYTES TO copies the beginning of a file.

@@ -55,7 +55,7 @@ func (f *folder) notPlain() error {
 		}
 	}
 	if inside, _ := filepath.Glob(filepath.Join(f.path, "*", filepath.FromSlash(trainingFolder))); len(inside) > 0 {
-		return fault.Inputf("%s holds %d subjects of the Algonauts challenge, one is needed", f.path, len(inside)).
+		return fault.Inputf("%s holds folders of the Algonauts challenge, %d in all: a subject is one of them", f.path, len(inside)).
 			Remedy("name one of them, e.g. %s", filepath.Dir(inside[0]))
 	}
 	return fault.Inputf("%s has no %s", f.path, descriptionName).
