@@ -79,7 +79,7 @@ func (c *challenge) steps() []step {
 		{"ceiling", []string{"responses"}, without(c.ceilings)},
 		{"regions", []string{"masks"}, without(c.families)},
 		{"hierarchy", []string{"regions"}, without(c.paper)},
-		{"published", []string{"pictures", "responses"}, without(c.published)},
+		{"counts-published", []string{"pictures", "responses"}, without(c.published)},
 		{"values", []string{"values"}, without(c.survey)},
 	}
 }

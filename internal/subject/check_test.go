@@ -7,10 +7,12 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
+	"cortexmap/internal/neuroio/neuroiotest"
 	"cortexmap/internal/subject/subjecttest"
 )
 
@@ -227,5 +229,38 @@ func TestFamilies(t *testing.T) {
 		if f.Name != families[i].name || !slices.Equal(f.Labels, families[i].labels) {
 			t.Errorf("%v, %v", f, families[i])
 		}
+	}
+}
+
+// Every word that the program gives a finding is listed in the README, as promised to other programs.
+func TestWordsAreInTheReadme(t *testing.T) {
+	readme, err := os.ReadFile(filepath.Join(neuroiotest.Root(t), "README.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	words := regexp.MustCompile(`(?:named\(|s\.warn\(|c\.add\(|^\t\t\{)"([a-z-]+)"`)
+	files, err := filepath.Glob("*.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	seen := 0
+	for _, name := range files {
+		text, err := os.ReadFile(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, line := range strings.Split(string(text), "\n") {
+			m := words.FindStringSubmatch(line)
+			if m == nil || strings.HasSuffix(name, "_test.go") {
+				continue
+			}
+			seen++
+			if !strings.Contains(string(readme), "`"+m[1]+"`") {
+				t.Errorf("%s: %s is not in the README", name, m[1])
+			}
+		}
+	}
+	if seen < 40 {
+		t.Errorf("only %d words were found", seen)
 	}
 }

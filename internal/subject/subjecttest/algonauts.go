@@ -49,7 +49,7 @@ func Label(family int, vertex int32) int {
 
 // Response is what a vertex (of lh or rh) answers to a picture: the brightness of one of its quarters, with noise.
 func (a Algonauts) Response(picture int, side string, vertex int32) float32 {
-	_, light := a.picture(picture)
+	light := light(rand.New(rand.NewPCG(11, uint64(picture)))) // what its picture begins with
 	rng := rand.New(rand.NewPCG(uint64(picture), uint64(vertex)<<1|uint64(side[0]&1)))
 	return float32(light[vertex%4] + 0.2*rng.NormFloat64())
 }

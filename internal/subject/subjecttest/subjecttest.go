@@ -135,10 +135,7 @@ func (s Small) yaml(places string) string {
 
 // picture is a smooth picture with some noise, and the brightness (0..1) of its four quarters.
 func picture(rng *rand.Rand) (*image.RGBA, [4]float64) {
-	var light [4]float64
-	for q := range light {
-		light[q] = 0.1 + 0.8*rng.Float64()
-	}
+	light := light(rng)
 	img := image.NewRGBA(image.Rect(0, 0, side, side))
 	for y := range side {
 		for x := range side {
@@ -147,6 +144,14 @@ func picture(rng *rand.Rand) (*image.RGBA, [4]float64) {
 		}
 	}
 	return img, light
+}
+
+// light draws the brightness of four quarters.
+func light(rng *rand.Rand) (l [4]float64) {
+	for q := range l {
+		l[q] = 0.1 + 0.8*rng.Float64()
+	}
+	return l
 }
 
 func grey(l float64, rng *rand.Rand) uint8 {
