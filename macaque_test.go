@@ -78,8 +78,9 @@ func TestMacaqueV4(t *testing.T) {
 	}
 }
 
-// checkFreePicks holds the fit in which every neuron picks for itself to what it reached: median r 0.629, and
-// 0.017 with shuffled pictures, on 240 test pictures, of which one neuron's r has an SD of 0.065 by chance.
+// checkFreePicks holds the fit in which every neuron picks for itself to what it reached: median r 0.643, and
+// 0.027 with shuffled pictures. Over six other splits the latter is 0.003 on average, with an SD of 0.02: the
+// neurons' chance correlations are not independent.
 func checkFreePicks(t *testing.T, out string) {
 	t.Helper()
 	found, err := filepath.Glob(filepath.Join(out, "mappings", "lite0", "*", "sound-seed0-*"))

@@ -101,7 +101,8 @@
 // # Without places
 //
 // Units of which no place is known pick for themselves: o_v of (3) are numbers of their own, and (14) is
-// their gradient. What starts the networks starts them: the map's targets (17), of all units, and
+// their gradient. What starts the networks starts them: the map's targets (17) of all units, with 0.2 in place
+// of 0.04 in the profile over layers, and
 //
 //	(24) s_v = Σ_k s_k exp ev_v(s_k) / Σ_k exp ev_v(s_k)        the posterior mean of the scale by (20)
 //

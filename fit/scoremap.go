@@ -12,9 +12,10 @@ const mapImages = 64 // images a Run when tokens are brought to channels
 
 // scoreMap is (17): how well each token of each layer predicts some vertices.
 type scoreMap struct {
-	vertices []int32
-	L, G     int
-	score    []float32 // [vertices, L, G²+1] adjusted R²
+	vertices  []int32
+	L, G      int
+	sharpness float64   // of the profile over layers
+	score     []float32 // [vertices, L, G²+1] adjusted R²
 	// What alignment (18) needs of the same tokens, unrotated: Z_{l-1}ᵀ Z_l (nil for l = 0) and the grid's
 	// mean against the global token, both [C, C].
 	layers, paths []*mat.Dense
@@ -27,7 +28,10 @@ func (s *scoreMap) at(i, l, t int) *float32 {
 
 // scores fills a score map layer by layer: a layer's channels of all images are held at a time.
 func (m *model) scores(ctx context.Context, images []int, ranks []int) (*scoreMap, error) {
-	s := &scoreMap{vertices: m.asked(m.set.InitVertices, streamVertices), L: m.L, G: m.G}
+	s := &scoreMap{vertices: m.asked(m.set.InitVertices, streamVertices), L: m.L, G: m.G, sharpness: layerSharpness}
+	if m.net == nil {
+		s.sharpness = freeSharpness
+	}
 	s.score = make([]float32, len(s.vertices)*m.L*m.tokens())
 	s.layers, s.paths = make([]*mat.Dense, m.L), make([]*mat.Dense, m.L)
 	y := m.centredTargets(s.vertices, images)

@@ -56,7 +56,7 @@ func (s *scoreMap) target(i int) target {
 	}
 	var sum float64
 	for l := range s.L {
-		t.layer[l] = math.Exp((max(local[l], global[l])/top - 1) / layerSharpness)
+		t.layer[l] = math.Exp((max(local[l], global[l])/top - 1) / s.sharpness)
 		sum += t.layer[l]
 	}
 	var difference float64
