@@ -59,6 +59,7 @@ type Fit struct {
 	Seeds     []int    `yaml:"seeds" json:"seeds"`
 	Split     Split    `yaml:"split" json:"split"`         // protocol paper: val 0, test 0.0855 unless written
 	Images    int      `yaml:"images" json:"images"`       // training images; 0: all
+	Ablation  string   `yaml:"ablation" json:"ablation"`   // none | no_topology: every unit picks for itself
 	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers
 }
 
@@ -99,6 +100,7 @@ func Defaults() Config {
 			Compression: "none",
 		},
 		Fit: Fit{
+			Ablation: "none",
 			Protocol: "sound",
 			Seeds:    []int{0},
 			Split:    Split{By: "photo", Val: 0.1, Test: 0.1},
@@ -162,6 +164,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		oneOf("extract.protocol", c.Extract.Protocol, "", "sound", "paper"),
 		oneOf("extract.compression", c.Extract.Compression, "none", "snappy", "zstd"),
 		oneOf("fit.protocol", c.Fit.Protocol, "sound", "paper"),
+		oneOf("fit.ablation", c.Fit.Ablation, "none", "no_topology"),
 		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
 		between("threads", float64(c.Threads), 0, 1<<16),
 		between("extract.batch", float64(c.Extract.Batch), 0, 1<<16),

@@ -16,6 +16,8 @@ import (
 	"cortexmap/internal/subject"
 )
 
+const noTopology = "no_topology" // of fit.ablation
+
 // Methods of a mapping.
 const (
 	factorTopy  = "factortopy"
@@ -41,6 +43,9 @@ func (m *mapped) named() {
 func (r *run) maps(n *network, b *brain) error {
 	ridge := slices.Contains(r.Config.Fit.Baselines, ridgeLayers)
 	method := factorTopy
+	if r.Config.Fit.Ablation == noTopology {
+		method = freePicks
+	}
 	if b.Positions == nil {
 		method, ridge = freePicks, true
 		r.warn(store.Warning{ID: "no-positions", Text: fmt.Sprintf(
@@ -119,12 +124,17 @@ func (r *run) fit(n *network, b *brain, method string, seed int, dir, key string
 	in.Subject = b.scoredOn(in.Test)
 	r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
 		"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
+	settings, err := fit.Defaults(r.Config.Fit.Protocol)
+	if err != nil {
+		return nil, err
+	}
+	settings.NoTopology = method == freePicks
 	fitter := fit.Run
 	if method == ridgeLayers {
 		fitter = fit.Ridge
 	}
-	return fitter(r.ctx, rt, in, fit.Options{Protocol: r.Config.Fit.Protocol, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
-		Checkpoint: dir, Key: key, Control: method == freePicks,
+	return fitter(r.ctx, rt, in, fit.Options{Settings: &settings, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
+		Checkpoint: dir, Key: key, Control: method == freePicks && b.Positions == nil,
 		Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
 }
 

@@ -177,10 +177,10 @@ func (r *run) r2Top() float64 {
 	return analyze.R2Top(all...)
 }
 
-// planted says whether a mapping can be compared with what was planted: it is FactorTopy's, of the network
-// that made the responses, with the layers that they were made from.
+// planted says whether a mapping can be compared with what was planted: it is FactorTopy's, with or without
+// topology, of the network that made the responses, with the layers that they were made from.
 func (s *simulation) planted(m *mapped) bool {
-	return m.Info.Method == factorTopy && m.Network.weights == s.weights && slices.EqualFunc(m.Info.Layers, s.file.Layers,
+	return (m.Info.Method == factorTopy || m.Info.Method == freePicks) && m.Network.weights == s.weights && slices.EqualFunc(m.Info.Layers, s.file.Layers,
 		func(a, b store.Layer) bool { return a.Tensor == b.Tensor })
 }
 
