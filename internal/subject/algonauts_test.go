@@ -3,7 +3,6 @@ package subject
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -109,36 +108,8 @@ func TestAlgonautsTestSplitWhereReleased(t *testing.T) {
 
 // The same data as a plain folder are the same subject.
 func TestAlgonautsEqualsPlainFolder(t *testing.T) {
-	f := tiny.Files()
-	challenge := tree(f).mustOpen(t)
-	p := tree{}
-	var list strings.Builder
-	list.WriteString("file\n")
-	var data []float32
-	hemi, vertex := units(tiny)
-	for i := range tiny.Pictures {
-		p["images/"+filepath.Base(subjecttest.TrainingPicture(i))] = f[subjecttest.TrainingPicture(i)]
-		for u, v := range vertex {
-			data = append(data, tiny.Response(i, hemi[u], v))
-		}
-	}
-	p["responses.npy"] = array(data, tiny.Pictures, len(vertex))
-	text := "format: 1\nname: same\nimages: {folder: images}\nresponses: {file: responses.npy}\n" +
-		"positions: {surface: fsaverage7, mask: {lh: lh.npy, rh: rh.npy}}\nrois:\n"
-	for k, side := range cortex.Sides {
-		p[side+".npy"] = array([][]int32{tiny.LH, tiny.RH}[k], []int{len(tiny.LH), len(tiny.RH)}[k])
-		for _, family := range subjecttest.Families {
-			name := side + "." + family.Name + "_challenge_space.npy"
-			p[name] = f["roi_masks/"+name]
-			var names []string
-			for l, roi := range family.Labels {
-				names = append(names, fmt.Sprintf("%d: %s", l+1, roi))
-			}
-			text += fmt.Sprintf("- {file: %s, hemi: %s, family: %s, names: {%s}}\n", name, side, family.Name, strings.Join(names, ", "))
-		}
-	}
-	p["subject.yaml"] = []byte(text)
-	plain := p.mustOpen(t)
+	challenge := tree(tiny.Files()).mustOpen(t)
+	plain := tree(tiny.PlainFiles("same")).mustOpen(t)
 	if !slices.Equal(plain.Responses, challenge.Responses) || !slices.Equal(plain.Hemi, challenge.Hemi) || !slices.Equal(plain.Vertex, challenge.Vertex) ||
 		!slices.Equal(plain.Positions, challenge.Positions) || plain.Images.Digest() != challenge.Images.Digest() {
 		t.Error("responses, places or pictures differ")

@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"cortexmap/internal/neuroio/neuroiotest"
 	"cortexmap/internal/neuroio/npy"
@@ -148,8 +149,43 @@ func array[T npy.Number](data []T, shape ...int) []byte {
 	return b.Bytes()
 }
 
+// PlainFiles are the same subject as a plain folder of the given name, without the test split.
+func (a Algonauts) PlainFiles(name string) map[string][]byte {
+	whole, files := a.Files(), map[string][]byte{}
+	var data []float32
+	for i := range a.Pictures {
+		files["images/"+filepath.Base(TrainingPicture(i))] = whole[TrainingPicture(i)]
+		for _, v := range a.LH {
+			data = append(data, a.Response(i, "lh", v))
+		}
+		for _, v := range a.RH {
+			data = append(data, a.Response(i, "rh", v))
+		}
+	}
+	files["responses.npy"] = array(data, a.Pictures, len(a.LH)+len(a.RH))
+	files["lh.npy"], files["rh.npy"] = array(a.LH, len(a.LH)), array(a.RH, len(a.RH))
+	text := "format: 1\nname: " + name + "\nimages: {folder: images}\nresponses: {file: responses.npy}\n" +
+		"positions: {surface: fsaverage7, mask: {lh: lh.npy, rh: rh.npy}}\nrois:\n"
+	for _, side := range []string{"lh", "rh"} {
+		for _, family := range Families {
+			file := side + "." + family.Name + "_challenge_space.npy"
+			files[file] = whole["roi_masks/"+file]
+			var names []string
+			for l, roi := range family.Labels {
+				names = append(names, fmt.Sprintf("%d: %s", l+1, roi))
+			}
+			text += fmt.Sprintf("- {file: %s, hemi: %s, family: %s, names: {%s}}\n", file, side, family.Name, strings.Join(names, ", "))
+		}
+	}
+	files["subject.yaml"] = []byte(text)
+	return files
+}
+
 // Write fills dir, which is made.
 func (a Algonauts) Write(dir string) error { return write(dir, a.Files()) }
+
+// WritePlain fills dir with PlainFiles.
+func (a Algonauts) WritePlain(dir string) error { return write(dir, a.PlainFiles(filepath.Base(dir))) }
 
 // write writes files by their paths below dir.
 func write(dir string, files map[string][]byte) error {
