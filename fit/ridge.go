@@ -306,7 +306,7 @@ func (r *ridge) layerScores() []store.LayerScore {
 			"penalty": layer.penalty, "r_val_median": medianR(layer.choice), "r_median": medianR(layer.test),
 			"r_mean": meanR(layer.test), "r2_mean": meanR2(layer.test), "r_shuffled_median": medianR(layer.shuffled),
 		}
-		r.report.log.Info("ridge", "layer", r.Features.Layers[l].Name, "r_median", s["r_median"], "shuffled", s["r_shuffled_median"], "penalty", layer.penalty)
+		r.report.log.Debug("ridge", "layer", r.Features.Layers[l].Name, "r_median", s["r_median"], "shuffled", s["r_shuffled_median"], "penalty", layer.penalty)
 		out = append(out, store.LayerScore{Layer: l, Scores: s})
 	}
 	return out

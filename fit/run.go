@@ -166,7 +166,7 @@ func (m *model) descend(ctx context.Context, ev *evaluator, at progress, d *desc
 		r2, err := watch(ctx)
 		if err == nil {
 			curve = append(curve, store.CurvePoint{Images: images, Loss: loss, R2Val: r2})
-			m.report.log.Info("fit", "images", images, "loss", loss, "r2_val", r2)
+			m.report.log.Debug("fit", "images", images, "loss", loss, "r2_val", r2)
 		}
 		return err
 	}
