@@ -73,7 +73,7 @@ func (s *stopped) interrupt() {
 	before := s.stamp(parts[0])
 
 	run = s.start(out)
-	run.until(func() bool { return run.said("fit images=0") })
+	run.until(func() bool { return s.logged(out, `"msg":"fit","images":0`) })
 	run.interrupt("fit")
 	if len(s.glob(out, "mappings/*/*/*[0-9a-f]")) > 0 {
 		s.t.Error("an unfinished fit left a mapping")
@@ -164,7 +164,11 @@ func (r *started) until(happened func() bool) {
 	}
 }
 
-func (r *started) said(text string) bool { return strings.Contains(r.stderr.String(), text) }
+// logged says whether the run's log holds a text yet.
+func (s *stopped) logged(out, text string) bool {
+	data, err := os.ReadFile(filepath.Join(s.dir, out, "log.jsonl"))
+	return err == nil && bytes.Contains(data, []byte(text))
+}
 
 // interrupt sends SIGINT and checks how the command ends.
 func (r *started) interrupt(during string) {
