@@ -23,7 +23,7 @@ func (doctorCmd) Run(e *env) error {
 	s.Flag, s.Offline, s.Log = e.flags.OrtLib, e.flags.Offline, e.log
 	checks := ort.Doctor(e.ctx, s)
 	checks = append(checks, e.tools()...)
-	checks = append(checks, e.disk())
+	checks = append(checks, memory(), e.disk())
 	if e.flags.JSON {
 		if err := printJSON(e.stdout, checks); err != nil {
 			return err
@@ -61,6 +61,22 @@ func (e *env) tools() []ort.Check {
 		look("c-compiler", "only needed to build", "install gcc or clang", "gcc", "clang", "cc"),
 		look("pip-or-npm", "only needed to fetch ONNX Runtime", "install Python with pip, or npm", "python3", "npm"),
 	}
+}
+
+// lowMemory is what the demo needs (2.1 GB at its highest), with some room.
+const lowMemory = 3 << 30
+
+// memory is what this process may use by the machine and its control groups.
+func memory() ort.Check {
+	limit := ort.MemoryLimit()
+	if limit == 0 {
+		return ort.Check{ID: "memory", Level: ort.Warning, Found: "can't be told on this system"}
+	}
+	c := ort.Check{ID: "memory", Level: ort.OK, Found: fmt.Sprintf("%.1f GB", float64(limit)/1e9)}
+	if limit < lowMemory {
+		c.Level, c.Remedy = ort.Warning, "the demo needs about 2.1 GB: allow the process more, or run it on a larger machine"
+	}
+	return c
 }
 
 // lowDisk is what the demo needs, with some room.
