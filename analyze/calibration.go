@@ -42,7 +42,7 @@ type Calibration struct {
 // of 3, 5 and 10 mm was covered in 96.6, 95.4 and 94.8 % (independent vertices: 45, 31 and 21 %), regions with
 // p < 0.05 were 4.0, 5.4 and 5.3 %, pairs with any region at q < 0.05 2.0, 5.8 and 5.0 %; 145 s of two busy cores.
 func Calibrate(ctx context.Context, in Input, t Trial) (*Calibration, error) {
-	if in.Geometry == nil || !placed(in) || len(in.Hierarchy.Levels) < 2 {
+	if !Placed(in.Geometry, in.Mapping) || len(in.Hierarchy.Levels) < 2 {
 		return nil, fault.Inputf("a calibration needs vertices on a surface and a hierarchy of two levels or more")
 	}
 	draw, err := newSmoother(ctx, in, t.Width, t.Own)

@@ -181,7 +181,7 @@ func ClusterTable(m *store.Mapping, c *Clusters) *Table {
 
 // ClusterMap shows the clusters; nil where the units have no place on a surface.
 func ClusterMap(in Input, c *Clusters) *cortex.Map {
-	if in.Geometry == nil || !placed(in) || len(c.Size) == 0 {
+	if !Placed(in.Geometry, in.Mapping) || len(c.Size) == 0 {
 		return nil
 	}
 	x := make([]float64, len(c.Of))

@@ -235,8 +235,11 @@ func ComparisonTable(p Pair, c *Change) *Table {
 
 // DifferenceMaps are After − Before on the surface: depth and R²; nil where the units have no place on one.
 func DifferenceMaps(p Pair) []*cortex.Map {
+	if p.check() != nil {
+		return nil
+	}
 	in := Input{Mapping: p.both(), Geometry: p.Geometry}
-	if p.check() != nil || p.Geometry == nil || !placed(in) {
+	if !Placed(in.Geometry, in.Mapping) {
 		return nil
 	}
 	change := func(name, title, unit string, x []float64) *cortex.Map {

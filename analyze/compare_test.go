@@ -242,6 +242,9 @@ func TestCompareRefuses(t *testing.T) {
 	if _, err := Compare(t.Context(), Pair{Before: a, After: b}); fault.ClassOf(err) != fault.Input {
 		t.Errorf("other units: %v", err)
 	}
+	if maps := DifferenceMaps(Pair{Before: b, After: a}); maps != nil { // fewer units after than before
+		t.Errorf("other units have difference maps: %v", maps)
+	}
 	none := changed(a, func(_ int, v *store.Vertex) { v.Fitted = false })
 	c, err := Compare(t.Context(), Pair{Before: a, After: none, Hierarchy: chain("A", "B")})
 	if err != nil || c.Units != 0 {

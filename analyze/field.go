@@ -61,7 +61,7 @@ func NewField(ctx context.Context, in Input) (*Field, error) { return newField(c
 func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 	m := in.Mapping
 	f := &Field{fitted: map[string]*fitted{}, models: map[string]*model{}}
-	if f.off = in.Geometry == nil || !placed(in) || in.Geometry.Hemis[0].White == nil || in.Geometry.Hemis[1].White == nil; f.off {
+	if f.off = !Placed(in.Geometry, in.Mapping) || in.Geometry.Hemis[0].White == nil || in.Geometry.Hemis[1].White == nil; f.off {
 		return f, nil
 	}
 	n := len(m.Vertices)

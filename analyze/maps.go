@@ -18,7 +18,7 @@ const spaceFloor = 0.1
 // and r2_norm where ceilings are known and differ (where they are all the same it would be r2 again). nil
 // where the units have no place on a surface.
 func Maps(in Input) []*cortex.Map {
-	if in.Geometry == nil || !placed(in) {
+	if !Placed(in.Geometry, in.Mapping) {
 		return nil
 	}
 	out := []*cortex.Map{}
@@ -32,11 +32,14 @@ func Maps(in Input) []*cortex.Map {
 	return out
 }
 
-// placed says whether every unit is a vertex of the geometry.
-func placed(in Input) bool {
-	for i := range in.Mapping.Vertices {
-		v := &in.Mapping.Vertices[i]
-		if h := in.Geometry.Hemi(v.Hemi); h == nil || int(v.Vertex) >= h.N() {
+// Placed says whether there is a geometry and every unit is a vertex of it: only then are there maps.
+func Placed(g *cortex.Geometry, m *store.Mapping) bool {
+	if g == nil {
+		return false
+	}
+	for i := range m.Vertices {
+		v := &m.Vertices[i]
+		if h := g.Hemi(v.Hemi); h == nil || int(v.Vertex) >= h.N() {
 			return false
 		}
 	}

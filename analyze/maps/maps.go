@@ -85,7 +85,7 @@ var stats = []stat{
 
 // Write writes the mapping's maps below dir, and says which files.
 func Write(ctx context.Context, dir string, in Input) ([]string, error) {
-	if in.Geometry == nil || !placed(in) {
+	if !analyze.Placed(in.Geometry, in.Mapping) {
 		return nil, nil
 	}
 	w := &writer{in: in, root: dir, dir: folder(dir, in.Mapping)}
@@ -132,17 +132,6 @@ const together = "_statmap.json"
 // folder is where a mapping's files lie.
 func folder(dir string, m *store.Mapping) string {
 	return filepath.Join(dir, store.SafeName(m.Info.Model), store.SafeName(fmt.Sprintf("%s-seed%d", m.Info.Protocol, m.Info.Seed)))
-}
-
-// placed says whether every unit is a vertex of the geometry.
-func placed(in Input) bool {
-	for i := range in.Mapping.Vertices {
-		v := &in.Mapping.Vertices[i]
-		if h := in.Geometry.Hemi(v.Hemi); h == nil || int(v.Vertex) >= h.N() {
-			return false
-		}
-	}
-	return true
 }
 
 // entities are the words of the files' names: sub-S, the space with its density, and the density alone.
