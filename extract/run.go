@@ -16,9 +16,6 @@ import (
 	"cortexmap/models"
 )
 
-// Version is raised whenever the numbers that extraction writes change; it is part of a store's key.
-const Version = 1
-
 // PartRows is the number of image rows in a part, finished or not at all; a multiple of every batch size
 // that is chosen here, so that parts are cut into the same batches however often a run was interrupted.
 const PartRows = 1024
@@ -37,25 +34,6 @@ type RunOptions struct {
 	Version     string // of cortexmap, for the manifest
 	Progress    func(done, total int)
 	Log         *slog.Logger
-}
-
-// Key is the store's key: everything that determines its numbers. See store.Key.
-func Key(net *Network, set *stimuli.Set, o RunOptions) (string, error) {
-	weights, err := net.Weights()
-	if err != nil {
-		return "", err
-	}
-	var taps []string
-	for _, l := range net.Layers {
-		text := fmt.Sprint(l.Tensor, l.Layout, l.Grid, l.Prefix, l.Global)
-		if order := net.orders[l.Tensor]; order != nil {
-			text += fmt.Sprint(order)
-		}
-		taps = append(taps, text)
-	}
-	images := set.Digest()
-	return store.Key("extract", Version, weights, hex.EncodeToString(images[:]), taps, o.grid(), o.protocol(), o.Compression,
-		preprocessing(o.card(net))), nil
 }
 
 func (o RunOptions) grid() int {

@@ -78,15 +78,6 @@ func Float(name string, v float32) Attr {
 	return attribute(name, attrFloat, appendFloat(nil, 2, v))
 }
 
-// Floats is a list of floats.
-func Floats(name string, v ...float32) Attr {
-	var b []byte
-	for _, x := range v {
-		b = appendFloat(b, 7, x)
-	}
-	return attribute(name, attrFloats, b)
-}
-
 // String is a text attribute, such as the equation of an Einsum.
 func String(name, v string) Attr {
 	return attribute(name, attrString, appendString(nil, 4, v))

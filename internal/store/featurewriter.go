@@ -100,9 +100,6 @@ func (w *FeatureWriter) Append(image Digest, index int64, tokens []byte) error {
 	return nil
 }
 
-// Len is the number of rows appended so far.
-func (w *FeatureWriter) Len() int { return w.n }
-
 // Close finishes the part and puts it under its final name. After a failure nothing is left.
 func (w *FeatureWriter) Close() error {
 	if err := w.rows.Close(); err != nil {

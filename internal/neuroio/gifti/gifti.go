@@ -98,16 +98,6 @@ func Structure(hemi string) string {
 	panic("gifti: no structure is called " + hemi)
 }
 
-// Value is the value of a MetaData entry, "" if it isn't there.
-func Value(meta []MD, name string) string {
-	for _, m := range meta {
-		if m.Name == name {
-			return m.Value
-		}
-	}
-	return ""
-}
-
 // Len is the product of the dimensions.
 func (a *Array) Len() int {
 	n := 1
