@@ -37,7 +37,7 @@ func (c *inspectCmd) Run(e *env) error {
 	}
 	var rt *ort.Runtime
 	if !c.NoRun {
-		if rt, err = c.start(e); err != nil {
+		if rt, err = e.start(e.ctx); err != nil {
 			return err
 		}
 		defer rt.Close()
@@ -58,16 +58,6 @@ func (c *inspectCmd) Run(e *env) error {
 	}
 	e.printNetwork(report)
 	return nil
-}
-
-func (c *inspectCmd) start(e *env) (*ort.Runtime, error) {
-	s := ort.FromEnvironment()
-	s.Flag, s.Offline, s.Log = e.flags.OrtLib, e.flags.Offline, e.log
-	lib, err := ort.Find(e.ctx, s)
-	if err != nil {
-		return nil, err
-	}
-	return ort.Start(lib)
 }
 
 // printNetwork shows a report to people: head, inputs, layers, preprocessing, cost, warnings.
