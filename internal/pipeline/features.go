@@ -1,46 +1,31 @@
 package pipeline
 
 import (
-	"path/filepath"
+	"path"
 
 	"cortexmap/extract"
 	"cortexmap/internal/store"
+	"cortexmap/internal/tasks"
 )
 
-// tokens are a feature store that is there.
-type tokens struct {
-	folder   string // below out
-	key      string
-	manifest store.Manifest
+// features plans a network's tokens for a subject's pictures.
+func (r *setting) features(n *network, b *brain) *tasks.Task {
+	k := r.featuresKey(n, b)
+	folder := path.Join("features", store.SafeName(n.Name)+"-"+store.SafeName(b.Images.Name)+"-"+k.digest)
+	return r.add("features", n.Name+" over "+b.Images.Name, k, folder, nil, func(w work) error { return r.extract(n, b, k.digest, w) })
 }
 
-// features makes sure that a network's tokens for a subject's pictures are stored.
-func (r *run) features(n *network, b *brain) error {
-	t := tokens{key: r.featuresKey(n, b)}
-	rel := filepath.Join("features", store.SafeName(n.Name)+"-"+store.SafeName(b.Images.Name)+"-"+t.key)
-	folder, err := r.task("features", n.Name+" over "+b.Images.Name, t.key, rel, filled(func(dir string) error {
-		if err := r.probe(n); err != nil {
-			return err
-		}
-		r.Log.Info("extracting", "network", n.Name, "layers", len(n.file.Layers), "pictures", b.Images.Len())
-		_, err := extract.Run(r.ctx, r.runtime, n.file, b.Images, dir, extract.RunOptions{
-			Key: t.key, Name: n.Name, Protocol: r.extractProtocol(), Batch: r.Config.Extract.Batch,
-			Threads: r.Config.Threads, Compression: r.Config.Extract.Compression,
-			KeepGoing: r.KeepGoing, Version: r.Version, Log: r.Log,
-			Progress: r.progress("extract %s", n.Name),
-		})
-		return err
-	}))
-	if err != nil {
+// extract fills a feature store.
+func (r *setting) extract(n *network, b *brain, key string, w work) error {
+	if err := r.probe(w, n); err != nil {
 		return err
 	}
-	if t.manifest, err = store.ReadManifest(filepath.Join(r.out, folder)); err != nil {
-		return err
-	}
-	for _, w := range t.manifest.Warnings {
-		r.warn(w)
-	}
-	t.folder = folder
-	r.tokens[pair{n, b}] = t
-	return nil
+	w.Log.Info("extracting", "network", n.Name, "layers", len(n.file.Layers), "pictures", b.Images.Len())
+	_, err := extract.Run(w.ctx, r.runtime, n.file, b.Images, w.Dir, extract.RunOptions{
+		Key: key, Name: n.Name, Protocol: r.extractProtocol(), Batch: r.Config.Extract.Batch,
+		Threads: r.threads, Compression: r.Config.Extract.Compression,
+		KeepGoing: r.KeepGoing, Version: r.Version, Log: w.Log,
+		Progress: func(done, total int) { w.Progress("extract "+n.Name, done, total) },
+	})
+	return err
 }

@@ -2,15 +2,10 @@ package pipeline
 
 import (
 	"encoding/hex"
-	"io/fs"
-	"os"
-	"path"
-	"path/filepath"
-	"strings"
 
 	"cortexmap/extract"
-	"cortexmap/internal/durable"
 	"cortexmap/internal/store"
+	"cortexmap/internal/tasks"
 )
 
 // Version numbers of what the stages compute: raised whenever our numbers change, so that folders with
@@ -22,8 +17,24 @@ const (
 	resultsVersion   = 2
 )
 
+// key is a digest and what it was made of, by name, so that --explain can say what changed.
+type key struct {
+	digest string
+	parts  []tasks.Part
+}
+
+// newKey makes the key of a kind of folder from pairs of name and value. The names are part of it.
+func newKey(kind string, version int, pairs ...any) key {
+	k := key{parts: []tasks.Part{{Name: "version of " + kind, Value: version}}}
+	for i := 0; i < len(pairs); i += 2 {
+		k.parts = append(k.parts, tasks.Part{Name: pairs[i].(string), Value: pairs[i+1]})
+	}
+	k.digest = store.Key(kind, k.parts)
+	return k
+}
+
 // extractProtocol is extraction's own protocol, or else the fit's.
-func (r *run) extractProtocol() string {
+func (r *setting) extractProtocol() string {
 	if p := r.Config.Extract.Protocol; p != "" {
 		return p
 	}
@@ -32,7 +43,7 @@ func (r *run) extractProtocol() string {
 
 // featuresKey is the digest of everything that determines a network's tokens for an image set. The batch
 // size is not in it: like threads it moves numbers by rounding only.
-func (r *run) featuresKey(n *network, b *brain) string {
+func (r *setting) featuresKey(n *network, b *brain) key {
 	e := r.Config.Extract
 	card := n.file.Card
 	if r.extractProtocol() == extract.Paper {
@@ -41,44 +52,32 @@ func (r *run) featuresKey(n *network, b *brain) string {
 	// What the card does counts, not what it says about the network and where that is known from.
 	card.Name, card.Family, card.Licence, card.Origin = "", "", "", ""
 	card.Source, card.From, card.Warnings = "", nil, nil
-	return store.Key("features", featuresVersion, n.weights, b.imagesKey,
-		[]string(e.Layers), e.Grid, r.extractProtocol(), e.Compression, card)
+	return newKey("features", featuresVersion, "network", n.weights, "pictures", b.imagesKey,
+		"extract.layers", []string(e.Layers), "extract.grid", e.Grid, "extract.protocol", r.extractProtocol(),
+		"extract.compression", e.Compression, "card", card)
 }
 
 // responsesKey is the digest of everything that determines a simulated subject's responses. No network
 // that is fitted has a part in it.
-func (b *brain) responsesKey() string {
-	return store.Key("responses", responsesVersion, b.sim.weights, hex.EncodeToString(b.Subject.Digest[:]), b.sim.options)
+func (b *brain) responsesKey() key {
+	return newKey("responses", responsesVersion, "generator", b.sim.weights, "subject", hex.EncodeToString(b.Subject.Digest[:]), "simulation", b.sim.options)
 }
 
 // mappingKey is the digest of everything that determines a mapping.
-func (r *run) mappingKey(n *network, b *brain, method string, seed int) string {
+func (r *setting) mappingKey(n *network, b *brain, method string, seed int) key {
 	c := r.Config.Fit
-	return store.Key("mapping", mappingVersion, method, r.featuresKey(n, b), b.dataKey, c.Protocol, seed, c.Split, c.Images)
+	return newKey("mapping", mappingVersion, "method", method, "features", r.featuresKey(n, b).digest, "responses", b.dataKey,
+		"fit.protocol", c.Protocol, "seed", seed, "fit.split", c.Split, "fit.images", c.Images)
 }
 
 // resultsKey is the digest of everything that tables and report are made from; names, too, since they are
 // shown.
-func (r *run) resultsKey() string {
-	parts := []any{"results", resultsVersion, r.Version, r.Config.Analyze.Hierarchy, r.Config.Analyze.Interval}
-	for _, m := range r.mappings {
-		i, c, b := &m.Info, m.Network.file.Card, m.Brain
-		parts = append(parts, i.Key, i.Model, i.Family, i.Subject, c.Licence, c.Origin, b.Licence, b.Attribution)
+func (r *run) resultsKey(mappings []*mapped) key {
+	parts := []any{"cortexmap", r.Version, "analyze.hierarchy", r.Config.Analyze.Hierarchy, "analyze.interval", r.Config.Analyze.Interval}
+	for _, m := range mappings {
+		c, b := m.Network.file.Card, m.Brain
+		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label,
+			c.Licence, c.Origin, b.Licence, b.Attribution})
 	}
-	return store.Key(parts...)
-}
-
-// folder is where the content with a key lies or is to lie, below out: rel, whose last word ends in the
-// key; or a folder with that key that an earlier run made under other names, since names are for people.
-func (r *run) folder(rel, key string) string {
-	if durable.Exists(filepath.Join(r.out, rel)) {
-		return rel
-	}
-	words := strings.Split(filepath.ToSlash(rel), "/")
-	pattern := words[0] + strings.Repeat("/*", len(words)-2) + "/*-" + key
-	found, err := fs.Glob(os.DirFS(r.out), pattern)
-	if err != nil || len(found) == 0 { // out may not be there yet
-		return rel
-	}
-	return filepath.FromSlash(path.Clean(found[0]))
+	return newKey("results", resultsVersion, parts...)
 }

@@ -79,7 +79,7 @@ func (d *desk) open() *run {
 	d.t.Chdir(d.dir)
 	c, err := config.Load("pipeline.yaml", []byte(d.yaml), nil)
 	d.check(err)
-	r := newRun(d.t.Context(), Options{Config: c, Demo: os.DirFS(filepath.Join(testdata, "demo")), Log: slog.New(slog.DiscardHandler)})
+	r := newRun(d.t.Context(), Options{Config: c, Demo: os.DirFS(filepath.Join(testdata, "demo")), Until: Analyze, Log: slog.New(slog.DiscardHandler)})
 	d.check(r.open())
 	d.t.Cleanup(r.close)
 	return r
@@ -98,14 +98,12 @@ var testdata = func() string {
 func (d *desk) keysOf() map[string]string {
 	d.t.Helper()
 	r := d.open()
-	n, b, seed := r.networks[0], r.brains[0], r.Config.Fit.Seeds[0]
-	m := &mapped{Mapping: &store.Mapping{}, Network: n, Brain: b}
-	m.Info.Key = r.mappingKey(n, b, factorTopy, seed)
-	m.named()
-	r.mappings = []*mapped{m}
+	s := r.settings[0]
+	n, b, seed := s.networks[0], r.brains[0], s.Config.Fit.Seeds[0]
+	r.plan()
 	return map[string]string{
-		"features": r.featuresKey(n, b), "mapping": m.Info.Key,
-		"ridge": r.mappingKey(n, b, ridgeLayers, seed), "results": r.resultsKey(),
+		"features": s.featuresKey(n, b).digest, "mapping": s.mappingKey(n, b, factorTopy, seed).digest,
+		"ridge": s.mappingKey(n, b, ridgeLayers, seed).digest, "results": r.resultsKey(r.mappings[:1]).digest,
 	}
 }
 
@@ -239,7 +237,7 @@ func TestSimulatedSubjectIsOne(t *testing.T) {
 		if want == "" {
 			want = b.dataKey
 		}
-		if b.dataKey != want || b.dataKey != b.responsesKey() {
+		if b.dataKey != want || b.dataKey != b.responsesKey().digest {
 			t.Errorf("%s: its key is %s, was %s", yaml, b.dataKey, want)
 		}
 		if got := len(b.sim.file.Layers); got != 16 {
@@ -276,41 +274,6 @@ func TestWeightsBesideTheFile(t *testing.T) {
 	d.edit("weights.bin", func(s string) string { return "\x01" + s[1:] })
 	if d.keysOf()["features"] == before {
 		t.Error("the features' key doesn't change with the weights")
-	}
-}
-
-// TestFolderByKey: a folder is found by its key, whatever it was called.
-func TestFolderByKey(t *testing.T) {
-	r := &run{out: t.TempDir()}
-	const key = "0123456789ab"
-	rel := filepath.Join("mappings", "net", "brain", "sound-seed0-"+key)
-	if got := r.folder(rel, key); got != rel {
-		t.Errorf("in an empty place: %s", got)
-	}
-	for _, other := range []string{
-		filepath.Join("mappings", "net", "brain", "sound-seed0-"+key+".partial"), // unfinished
-		filepath.Join("mappings", "old", "brain", "sound-seed0-0123456789ac"),    // another key
-		filepath.Join("features", "net-brain-"+key),                              // another kind
-	} {
-		if err := os.MkdirAll(filepath.Join(r.out, other), 0o777); err != nil {
-			t.Fatal(err)
-		}
-		if got := r.folder(rel, key); got != rel {
-			t.Errorf("with %s: %s", other, got)
-		}
-	}
-	old := filepath.Join("mappings", "old", "brain", "sound-seed0-"+key)
-	if err := os.MkdirAll(filepath.Join(r.out, old), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.folder(rel, key); got != old {
-		t.Errorf("another name: %s", got)
-	}
-	if err := os.MkdirAll(filepath.Join(r.out, rel), 0o777); err != nil {
-		t.Fatal(err)
-	}
-	if got := r.folder(rel, key); got != rel {
-		t.Errorf("its own name: %s", got)
 	}
 }
 

@@ -17,8 +17,16 @@ type tee struct {
 }
 
 func newTee(screen slog.Handler, file io.Writer) tee {
-	options := &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: finite}
-	return tee{[2]slog.Handler{screen, slog.NewJSONHandler(file, options)}, new(sync.Map)}
+	return tee{[2]slog.Handler{screen, jsonLines(file)}, new(sync.Map)}
+}
+
+// also hands every record to a task's own log as well.
+func also(h slog.Handler, file io.Writer) slog.Handler {
+	return tee{[2]slog.Handler{h, jsonLines(file)}, nil}
+}
+
+func jsonLines(file io.Writer) slog.Handler {
+	return slog.NewJSONHandler(file, &slog.HandlerOptions{Level: slog.LevelDebug, ReplaceAttr: finite})
 }
 
 // finite writes numbers that JSON has no word for as text.
@@ -36,7 +44,7 @@ func (t tee) Enabled(ctx context.Context, l slog.Level) bool {
 }
 
 func (t tee) Handle(ctx context.Context, rec slog.Record) error {
-	if rec.Level == slog.LevelWarn {
+	if rec.Level == slog.LevelWarn && t.said != nil {
 		if _, again := t.said.LoadOrStore(rec.Message, true); again {
 			return nil
 		}

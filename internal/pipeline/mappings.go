@@ -14,6 +14,7 @@ import (
 	"cortexmap/internal/durable"
 	"cortexmap/internal/store"
 	"cortexmap/internal/subject"
+	"cortexmap/internal/tasks"
 )
 
 const noTopology = "no_topology" // of fit.ablation
@@ -25,11 +26,14 @@ const (
 	ridgeLayers = "ridge_layers"
 )
 
-// mapped is a mapping that exists, with what it was made from.
+// mapped is a mapping that is planned, with what it is made from; once its task is done it can be read.
 type mapped struct {
 	*store.Mapping
+	Setting *setting
 	Network *network
 	Brain   *brain
+	task    *tasks.Task
+	tokens  *tasks.Task
 }
 
 // named puts into the mapping what network and subject are called now; it may have been made under other
@@ -38,9 +42,9 @@ func (m *mapped) named() {
 	m.Info.Model, m.Info.Family, m.Info.Subject = m.Network.Name, m.Network.family(), m.Brain.Name
 }
 
-// maps makes sure that every mapping of a network onto a subject exists: FactorTopy, without its topology
-// where units have no positions, and a ridge regression a layer where asked for or where there is no topology.
-func (r *run) maps(n *network, b *brain) error {
+// maps plans every mapping of a network onto a subject: FactorTopy, without its topology where units have no
+// positions, and a ridge regression a layer where asked for or where there is no topology.
+func (r *setting) maps(n *network, b *brain) {
 	ridge := slices.Contains(r.Config.Fit.Baselines, ridgeLayers)
 	method := factorTopy
 	if r.Config.Fit.Ablation == noTopology {
@@ -52,64 +56,70 @@ func (r *run) maps(n *network, b *brain) error {
 			"%s: its units have no positions, so that topology can't be used: every unit picks layers and place for itself", b.Name)})
 	}
 	for _, seed := range r.Config.Fit.Seeds {
-		if err := r.mapping(n, b, method, seed); err != nil {
-			return err
-		}
+		r.mapping(n, b, method, seed)
 		if ridge {
-			if err := r.mapping(n, b, ridgeLayers, seed); err != nil {
-				return err
-			}
+			r.mapping(n, b, ridgeLayers, seed)
 		}
 	}
-	return nil
 }
 
-// mapping makes sure that one mapping exists, and reads it.
-func (r *run) mapping(n *network, b *brain, method string, seed int) error {
-	key := r.mappingKey(n, b, method, seed)
+// mapping plans one mapping.
+func (r *setting) mapping(n *network, b *brain, method string, seed int) {
+	k := r.mappingKey(n, b, method, seed)
 	word := r.Config.Fit.Protocol
 	if method == ridgeLayers {
 		word = ridgeLayers
 	}
-	rel := filepath.Join("mappings", store.SafeName(n.Name), store.SafeName(b.Name), fmt.Sprintf("%s-seed%d-%s", word, seed, key))
-	folder, err := r.task("mapping", fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed), key, rel, filled(func(dir string) error {
-		m, err := r.fit(n, b, method, seed, dir, key)
-		if err != nil {
-			return err
-		}
-		r.describe(m, n, b, key)
-		if err := m.WriteFiles(dir); err != nil {
-			return err
-		}
-		if err := os.Remove(filepath.Join(dir, fit.CheckpointName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return durable.Explain(err, dir)
-		}
-		return nil
-	}))
+	m := &mapped{Setting: r, Network: n, Brain: b, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
+	needs := []*tasks.Task{m.tokens}
+	if b.sim != nil {
+		needs = append(needs, b.sim.task)
+	}
+	name := fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed)
+	if r.Label != "" {
+		name += ", " + r.Label
+	}
+	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", word, seed), k.digest), needs,
+		func(w work) error { return r.fitInto(m, method, seed, w) })
+	r.mappings = append(r.mappings, m)
+}
+
+// fitInto fills a mapping's folder.
+func (r *setting) fitInto(p *mapped, method string, seed int, w work) error {
+	m, err := r.fit(p, method, seed, w)
 	if err != nil {
 		return err
 	}
-	m, err := store.ReadMapping(filepath.Join(r.out, folder))
-	if err != nil {
+	r.describe(m, p.Network, p.Brain, p.task.Key)
+	if err := m.WriteFiles(w.Dir); err != nil {
 		return err
 	}
-	for _, w := range m.Info.Warnings {
-		r.warn(w)
+	if err := os.Remove(filepath.Join(w.Dir, fit.CheckpointName)); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return durable.Explain(err, w.Dir)
 	}
-	read := &mapped{Mapping: m, Network: n, Brain: b}
-	read.named()
-	r.mappings = append(r.mappings, read)
 	return nil
 }
 
-// fit computes one mapping; dir is the unfinished folder, from whose checkpoint it goes on.
-func (r *run) fit(n *network, b *brain, method string, seed int, dir, key string) (*store.Mapping, error) {
-	rt, err := r.start()
+// read reads a mapping that is there, and its warnings.
+func (m *mapped) read(out string) error {
+	var err error
+	if m.Mapping, err = store.ReadMapping(filepath.Join(out, filepath.FromSlash(m.task.Folder))); err == nil {
+		m.named()
+	}
+	return err
+}
+
+// fit computes one mapping; it goes on from the checkpoint in the unfinished folder.
+func (r *setting) fit(p *mapped, method string, seed int, w work) (*store.Mapping, error) {
+	n, b := p.Network, p.Brain
+	rt, err := r.start(w)
 	if err != nil {
 		return nil, err
 	}
-	t := r.tokens[pair{n, b}]
-	f, err := store.OpenFeatures(filepath.Join(r.out, t.folder))
+	if err := r.load(b); err != nil {
+		return nil, err
+	}
+	f, err := store.OpenFeatures(filepath.Join(r.out, filepath.FromSlash(p.tokens.Folder)))
 	if err != nil {
 		return nil, err
 	}
@@ -118,11 +128,11 @@ func (r *run) fit(n *network, b *brain, method string, seed int, dir, key string
 	if in.Train, in.Val, in.Test, err = r.split(b); err != nil {
 		return nil, err
 	}
-	if len(t.manifest.LeftOut) > 0 {
+	if len(f.Manifest.LeftOut) > 0 {
 		in.Train, in.Val, in.Test = b.stored(f, in.Train), b.stored(f, in.Val), b.stored(f, in.Test)
 	}
 	in.Subject = b.scoredOn(in.Test)
-	r.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
+	w.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
 		"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
 	settings, err := fit.Defaults(r.Config.Fit.Protocol)
 	if err != nil {
@@ -133,9 +143,9 @@ func (r *run) fit(n *network, b *brain, method string, seed int, dir, key string
 	if method == ridgeLayers {
 		fitter = fit.Ridge
 	}
-	return fitter(r.ctx, rt, in, fit.Options{Settings: &settings, Seed: seed, Threads: r.Config.Threads, Log: r.Log,
-		Checkpoint: dir, Key: key, Control: method == freePicks && b.Positions == nil,
-		Progress: func(phase string, done, total int) { r.Progress("fit "+n.Name+": "+phase, done, total) }})
+	return fitter(w.ctx, rt, in, fit.Options{Settings: &settings, Seed: seed, Threads: r.threads, Log: w.Log,
+		Checkpoint: w.Dir, Key: p.task.Key, Control: method == freePicks && b.Positions == nil,
+		Progress: func(phase string, done, total int) { w.Progress("fit "+n.Name+": "+phase, done, total) }})
 }
 
 // stored are those of the pictures that extraction could decode; the others are named in its manifest.
@@ -178,7 +188,7 @@ func (r *run) describe(m *store.Mapping, n *network, b *brain, key string) {
 }
 
 // split divides a subject's pictures; fit.images keeps a random part of the training ones.
-func (r *run) split(b *brain) (train, val, test []int, err error) {
+func (r *setting) split(b *brain) (train, val, test []int, err error) {
 	s := r.Config.Fit.Split
 	train, val, test, err = subject.Splits(b.Subject, subject.SplitOptions{By: s.By, Val: s.Val, Test: s.Test, Seed: s.Seed})
 	if err != nil {

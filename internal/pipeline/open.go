@@ -6,8 +6,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sort"
 	"strings"
+	"sync"
 
 	"cortexmap/extract"
 	"cortexmap/internal/config"
@@ -24,11 +26,14 @@ const demoPrefix = "demo:"
 // network is a model of the configuration.
 type network struct {
 	config.Model
-	layers  []string // as extract.layers
-	bytes   []byte   // of an embedded one; nil for a file
-	weights string   // digest of the file and of those that hold its weights
+	asked   config.Model // as the file has it
+	layers  []string     // as extract.layers
+	bytes   []byte       // of an embedded one; nil for a file
+	weights string       // digest of the file and of those that hold its weights
 	file    *extract.Network
-	opened  bool // file has been probed by running it
+
+	mu     sync.Mutex // of probing
+	opened bool       // file has been probed by running it
 }
 
 // family is what the configuration says, or else the card.
@@ -61,15 +66,17 @@ func (r *run) open() error {
 	if err != nil {
 		return err
 	}
-	for _, m := range models {
-		n, err := r.openNetwork(m, r.Config.Extract.Layers)
-		if err != nil {
+	for _, s := range r.settings {
+		for _, m := range models {
+			n, err := r.network(m, s.Config.Extract.Layers)
+			if err != nil {
+				return err
+			}
+			s.networks = append(s.networks, n)
+		}
+		if err := distinctNames(s.networks); err != nil {
 			return err
 		}
-		r.networks = append(r.networks, n)
-	}
-	if err := distinctNames(r.networks); err != nil {
-		return err
 	}
 	for _, s := range r.Config.Subjects {
 		b, err := r.openSubject(s)
@@ -79,6 +86,22 @@ func (r *run) open() error {
 		r.brains = append(r.brains, b)
 	}
 	return distinctSubjects(r.brains)
+}
+
+// network opens a model once for each way in which a sweep's settings choose its layers.
+func (r *run) network(m config.Model, layers []string) (*network, error) {
+	for _, n := range r.networks {
+		if n.asked == m && slices.Equal(n.layers, layers) {
+			return n, nil
+		}
+	}
+	n, err := r.openNetwork(m, layers)
+	if err != nil {
+		return nil, err
+	}
+	n.asked = m
+	r.networks = append(r.networks, n)
+	return n, nil
 }
 
 // expand replaces globs by the files they match, in byte order.
@@ -143,20 +166,22 @@ func (r *run) openNetwork(m config.Model, layers []string) (*network, error) {
 
 func (r *run) networkOptions(n *network, noRun bool) extract.NetworkOptions {
 	return extract.NetworkOptions{
-		Bytes: n.bytes, Layers: n.layers, Card: n.Card, Threads: r.Config.Threads, Device: r.device, NoRun: noRun,
+		Bytes: n.bytes, Layers: n.layers, Card: n.Card, Threads: r.threads, Device: r.device, NoRun: noRun,
 	}
 }
 
 // probe runs an opened network to learn its layers' shapes and tokens; once a run.
-func (r *run) probe(n *network) error {
+func (r *run) probe(w work, n *network) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
 	if n.opened {
 		return nil
 	}
-	rt, err := r.start()
+	rt, err := r.start(w)
 	if err != nil {
 		return err
 	}
-	file, err := extract.OpenNetwork(r.ctx, rt, n.Path, r.networkOptions(n, false))
+	file, err := extract.OpenNetwork(w.ctx, rt, n.Path, r.networkOptions(n, false))
 	if err != nil {
 		return err
 	}

@@ -14,12 +14,13 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
 	"slices"
+	"sync"
 	"time"
 
 	"cortexmap/internal/config"
@@ -27,6 +28,7 @@ import (
 	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
+	"cortexmap/internal/tasks"
 )
 
 // Stage is how far a run goes.
@@ -67,27 +69,23 @@ type Result struct {
 	Warnings []store.Warning `json:"warnings,omitempty"`
 }
 
-// pair is a network shown the pictures of a subject.
-type pair struct {
-	*network
-	*brain
-}
-
 // run is one Run on its way.
 type run struct {
 	Options
 	ctx      context.Context
 	out      string
-	networks []*network
+	threads  int // of each task
+	settings []*setting
+	networks []*network // of all settings
 	brains   []*brain
+	graph    *tasks.Graph
+	mappings []*mapped
 
+	mu      sync.Mutex // of what follows, which tasks share
 	runtime *ort.Runtime
 	device  string
-
-	result   Result
-	started  time.Time
-	tokens   map[pair]tokens
-	mappings []*mapped
+	result  Result
+	started time.Time
 }
 
 // Run does what the configuration asks for, up to and including stage Until. Finished folders are kept
@@ -98,12 +96,16 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 	if err := r.open(); err != nil {
 		return nil, err
 	}
+	r.plan()
 	stop, err := r.begin()
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	err = r.stages()
+	err = tasks.Eval(ctx, r.graph, r.local(), r.KeepGoing)
+	if e := r.gather(); err == nil {
+		err = e
+	}
 	if e := r.record(state(err), err); err == nil {
 		err = e
 	}
@@ -111,7 +113,8 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 }
 
 func newRun(ctx context.Context, o Options) *run {
-	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), tokens: map[pair]tokens{}}
+	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), threads: ort.Threads(o.Config.Threads)}
+	r.settings = []*setting{{run: r, Config: o.Config}}
 	r.result.Out = r.out
 	if r.Progress == nil {
 		r.Progress = func(string, int, int) {}
@@ -119,32 +122,63 @@ func newRun(ctx context.Context, o Options) *run {
 	return r
 }
 
-// stages does the work in sequence.
-func (r *run) stages() error {
-	for _, b := range r.brains {
-		for _, n := range r.networks {
-			if err := r.features(n, b); err != nil {
-				return err
-			}
+// local is the executor that works in this process.
+func (r *run) local() *tasks.Local {
+	return &tasks.Local{
+		Options: tasks.Options{
+			KeepGoing: r.KeepGoing, Version: r.Version, Log: r.Log,
+			TaskLog:  func(_ *tasks.Task, w io.Writer) *slog.Logger { return slog.New(also(r.Log.Handler(), w)) },
+			Progress: func(_ *tasks.Task, phase string, done, total int) { r.Progress(phase, done, total) },
+			Changed: func(t *tasks.Task) {
+				r.Log.Debug(t.State.String(), "kind", t.Kind, "name", t.Name, "key", t.Key, "seconds", t.Seconds)
+			},
+		},
+		Cores: r.threads,
+	}
+}
+
+// gather puts the tasks, and what was said in the folders that are there, into the result.
+func (r *run) gather() error {
+	for _, t := range r.graph.Tasks {
+		r.result.Tasks = append(r.result.Tasks, taskOf(t))
+	}
+	if r.Until == Analyze {
+		return r.adopt()
+	}
+	ws, err := r.warnings(r.mappings)
+	for _, w := range ws {
+		r.warn(w)
+	}
+	return err
+}
+
+// warnings are those of the stores and mappings that are there.
+func (r *run) warnings(mappings []*mapped) (ws []store.Warning, err error) {
+	for _, t := range r.graph.Tasks {
+		if t.Kind != "features" || !t.State.Finished() {
+			continue
 		}
-	}
-	if r.Until == Extract {
-		return nil
-	}
-	for _, b := range r.brains {
-		if err := r.responses(b); err != nil {
-			return err
+		manifest, err := store.ReadManifest(filepath.Join(r.out, filepath.FromSlash(t.Folder)))
+		if err != nil {
+			return nil, err
 		}
-		for _, n := range r.networks {
-			if err := r.maps(n, b); err != nil {
-				return err
-			}
+		ws = append(ws, manifest.Warnings...)
+	}
+	for _, m := range mappings {
+		if m.Mapping != nil {
+			ws = append(ws, m.Info.Warnings...)
+			continue
 		}
+		if !m.task.State.Finished() {
+			continue
+		}
+		info, err := store.ReadFitInfo(filepath.Join(r.out, filepath.FromSlash(m.task.Folder)))
+		if err != nil {
+			return nil, err
+		}
+		ws = append(ws, info.Warnings...)
 	}
-	if r.Until == Fit {
-		return nil
-	}
-	return r.results()
+	return ws, nil
 }
 
 // begin makes the output folder, proves that it can be written to, and opens its log.
@@ -176,13 +210,15 @@ func elsewhere(err error) error {
 }
 
 // start finds and loads ONNX Runtime when the first task needs it, so that a finished run needs no library.
-func (r *run) start() (*ort.Runtime, error) {
+func (r *run) start(w work) (*ort.Runtime, error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if r.runtime != nil {
 		return r.runtime, nil
 	}
 	s := ort.FromEnvironment()
 	s.Flag, s.YAML, s.Offline, s.Log = r.OrtLib, r.Config.OrtLib, r.Offline, r.Log
-	lib, err := ort.Find(r.ctx, s)
+	lib, err := ort.Find(w.ctx, s)
 	if err != nil {
 		return nil, err
 	}
@@ -190,15 +226,15 @@ func (r *run) start() (*ort.Runtime, error) {
 	if err != nil {
 		return nil, err
 	}
-	r.runtime = rt
 	device, note, err := rt.Device(r.Config.Device)
 	if err != nil {
+		rt.Close()
 		return nil, err
 	}
 	if note != "" {
 		r.Log.Info(note)
 	}
-	r.device = device
+	r.runtime, r.device = rt, device
 	return rt, nil
 }
 
@@ -213,14 +249,10 @@ func (r *run) close() {
 
 // warn adds a warning, and says it, once.
 func (r *run) warn(w store.Warning) {
+	r.mu.Lock()
 	if !slices.Contains(r.result.Warnings, w) {
 		r.result.Warnings = append(r.result.Warnings, w)
 	}
+	r.mu.Unlock()
 	r.Log.Warn(w.Text, "id", w.ID)
-}
-
-// progress is the callback of one task.
-func (r *run) progress(format string, args ...any) func(done, total int) {
-	name := fmt.Sprintf(format, args...)
-	return func(done, total int) { r.Progress(name, done, total) }
 }

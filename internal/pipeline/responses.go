@@ -3,7 +3,9 @@ package pipeline
 import (
 	"encoding/hex"
 	"encoding/json"
+	"path"
 	"path/filepath"
+	"sync"
 
 	"cortexmap/extract"
 	"cortexmap/internal/config"
@@ -12,6 +14,7 @@ import (
 	"cortexmap/internal/store"
 	"cortexmap/internal/subject"
 	"cortexmap/internal/synth"
+	"cortexmap/internal/tasks"
 )
 
 // The demo's design, chosen so that a two-minute experiment can recover what was planted (fit.md 4.3):
@@ -28,6 +31,8 @@ const (
 type simulation struct {
 	*network    // the generator
 	options     synth.Options
+	task        *tasks.Task
+	mu          sync.Mutex // of what load reads
 	truth       *store.Truth
 	Description synth.Description
 }
@@ -52,40 +57,50 @@ func (r *run) openSimulated() (*brain, error) {
 	images := sub.Images.Digest()
 	b := &brain{Subject: sub, geometry: geometry, imagesKey: hex.EncodeToString(images[:])}
 	b.sim = &simulation{network: gen, options: synth.Options{Seed: demoSeed, Generator: demoGenerator}}
-	b.dataKey = b.responsesKey()
+	b.dataKey = b.responsesKey().digest
 	return b, nil
 }
 
-// responses makes sure that a simulated subject has answered; a recorded one already has.
-func (r *run) responses(b *brain) error {
+// responses plans what a simulated subject answers; a recorded one already has.
+func (r *run) responses(b *brain) {
+	if b.sim == nil || b.sim.task != nil {
+		return
+	}
+	folder := path.Join("subjects", store.SafeName(b.Name)+"-"+b.dataKey)
+	b.sim.task = r.add("responses", b.Name, b.responsesKey(), folder, nil, func(w work) error { return r.simulate(b, w) })
+}
+
+// load reads what a simulated subject answered, once a run.
+func (r *run) load(b *brain) error {
 	if b.sim == nil {
 		return nil
 	}
-	rel := filepath.Join("subjects", store.SafeName(b.Name)+"-"+b.dataKey)
-	folder, err := r.task("responses", b.Name, b.dataKey, rel, filled(func(dir string) error { return r.simulate(b, dir) }))
-	if err != nil {
-		return err
+	b.sim.mu.Lock()
+	defer b.sim.mu.Unlock()
+	if b.sim.truth != nil {
+		return nil
 	}
-	return b.load(filepath.Join(r.out, folder))
+	return b.load(filepath.Join(r.out, filepath.FromSlash(b.sim.task.Folder)))
 }
 
 // simulate runs the generator over the pictures and lets the planted units read its native tokens.
-func (r *run) simulate(b *brain, dir string) error {
-	gen := b.sim.network
-	if err := r.probe(gen); err != nil {
+func (r *run) simulate(b *brain, w work) error {
+	gen, dir := b.sim.network, w.Dir
+	if err := r.probe(w, gen); err != nil {
 		return err
 	}
-	r.Log.Info("simulating responses", "generator", demoGenerator, "units", b.Units, "pictures", b.Images.Len())
+	w.Log.Info("simulating responses", "generator", demoGenerator, "units", b.Units, "pictures", b.Images.Len())
 	plan, err := synth.Plant(b.Subject, b.geometry, shapes(gen.file.Layers), b.sim.options)
 	if err != nil {
 		return err
 	}
-	stats, err := extract.Statistics(r.ctx, r.runtime, gen.file, b.Images, every(b.Images.Len(), 10))
+	stats, err := extract.Statistics(w.ctx, r.runtime, gen.file, b.Images, every(b.Images.Len(), 10))
 	if err != nil {
 		return err
 	}
 	readouts := plan.Readouts(deviations(stats))
-	local, global, err := extract.ReadOut(r.ctx, r.runtime, gen.file, b.Images, forExtract(readouts), r.progress("simulate %s", b.Name))
+	local, global, err := extract.ReadOut(w.ctx, r.runtime, gen.file, b.Images, forExtract(readouts),
+		func(done, total int) { w.Progress("simulate "+b.Name, done, total) })
 	if err != nil {
 		return err
 	}
@@ -121,12 +136,16 @@ func (b *brain) load(dir string) error {
 		return fault.Inputf("%s has %d × %d responses, %d pictures × %d units are expected", responsesName, rows, cols, b.Images.Len(), b.Units).
 			In("%s", dir).Remedy("remove the folder: it is made again")
 	}
-	b.Responses, b.sim.truth = data, truth
+	b.Responses = data
 	b.Ceiling = make([]float32, len(truth.Ceiling))
 	for i, c := range truth.Ceiling {
 		b.Ceiling[i] = float32(c)
 	}
-	return readJSON(filepath.Join(dir, descriptionName), &b.sim.Description)
+	if err := readJSON(filepath.Join(dir, descriptionName), &b.sim.Description); err != nil {
+		return err
+	}
+	b.sim.truth = truth // last: it says that all is read
+	return nil
 }
 
 func shapes(layers []store.Layer) []synth.Shape {

@@ -3,11 +3,9 @@ package pipeline
 import (
 	"encoding/hex"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io/fs"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
@@ -21,16 +19,18 @@ import (
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
-	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
+	"cortexmap/internal/tasks"
 )
 
 // resultsName is the file in results that says from what they were made.
-const resultsName = "results.json"
+const (
+	resultsName   = "results.json"
+	resultsFolder = "results"
+)
 
 // made is that file.
 type made struct {
-	Key      string             `json:"key"`
 	Report   string             `json:"report"` // below results
 	Tables   []string           `json:"tables"`
 	Plates   []string           `json:"plates"`
@@ -40,32 +40,28 @@ type made struct {
 	Seconds  map[string]float64 `json:"seconds"`
 }
 
-// results computes tables, maps and the report of all mappings, unless results of these mappings and
-// settings are there.
-func (r *run) results() error {
-	key := r.resultsKey()
-	dir := filepath.Join(r.out, "results")
-	task := Task{Kind: "results", Name: "tables, maps and report", Key: key, Folder: "results", State: "kept"}
-	var old made
-	if err := readJSON(filepath.Join(dir, resultsName), &old); err == nil && old.Key == key {
-		r.result.Tasks = append(r.result.Tasks, task)
-		r.adopt(dir, old)
-		return nil
-	} else if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		r.Log.Debug("the old results are not readable and are made again", "error", err)
+// results plans tables, maps and the report of all mappings. There is one folder of that name: it is made
+// anew when anything that is shown has changed.
+func (r *run) results() {
+	var needs []*tasks.Task
+	for _, m := range r.mappings {
+		needs = append(needs, m.task)
 	}
-	start := time.Now()
-	m, err := r.analyze(dir, key)
-	r.ended(task, start, err)
-	if err != nil {
-		return err
-	}
-	r.adopt(dir, *m)
-	return nil
+	t := r.add("results", "tables, maps and report", r.resultsKey(r.mappings), resultsFolder, needs, r.analyze)
+	t.Fixed, t.Some = true, true
 }
 
 // adopt takes what results hold into the run's result.
-func (r *run) adopt(dir string, m made) {
+func (r *run) adopt() error {
+	task := r.graph.Tasks[len(r.graph.Tasks)-1]
+	if !task.State.Finished() {
+		return nil
+	}
+	dir := filepath.Join(r.out, resultsFolder)
+	var m made
+	if err := readJSON(filepath.Join(dir, resultsName), &m); err != nil {
+		return err
+	}
 	below := func(names []string) (paths []string) {
 		for _, n := range names {
 			paths = append(paths, filepath.Join(dir, filepath.FromSlash(n)))
@@ -77,75 +73,96 @@ func (r *run) adopt(dir string, m made) {
 	for _, w := range m.Warnings {
 		r.warn(w)
 	}
+	return nil
 }
 
-// analyze fills results.partial and puts it in the place of the old results.
-func (r *run) analyze(dir, key string) (*made, error) {
-	if err := os.RemoveAll(dir + durable.PartialSuffix); err != nil {
-		return nil, durable.Explain(err, dir)
-	}
-	partial, err := durable.OpenDir(dir)
-	if err != nil {
-		return nil, err
-	}
-	done := false
-	defer func() {
-		if !done {
-			partial.Discard()
+// there reads the mappings that could be made; the others are named in a warning.
+func (r *run) there() (mappings []*mapped, lacking []store.Warning, err error) {
+	for _, m := range r.mappings {
+		if !m.task.State.Finished() {
+			lacking = append(lacking, store.Warning{ID: "mapping-failed", Text: fmt.Sprintf("%s: not there, because it or something that it needs failed", m.task.Name)})
+			continue
 		}
-	}()
-	m := &made{Key: key, Seconds: map[string]float64{}}
-	in := report.Input{Warnings: r.result.Warnings}
+		if err := m.read(r.out); err != nil {
+			return nil, nil, err
+		}
+		if err := r.load(m.Brain); err != nil {
+			return nil, nil, err
+		}
+		mappings = append(mappings, m)
+	}
+	return mappings, lacking, nil
+}
+
+// analyze fills the results' folder.
+func (r *run) analyze(w work) error {
+	mappings, lacking, err := r.there()
+	if err != nil {
+		return err
+	}
+	m := &made{Seconds: map[string]float64{}}
+	said, err := r.warnings(mappings)
+	if err != nil {
+		return err
+	}
+	r.mu.Lock()
+	m.Warnings = slices.Concat(r.result.Warnings, said, lacking)
+	r.mu.Unlock()
+	in := report.Input{Warnings: m.Warnings}
 	start := time.Now()
-	for i, mapping := range r.mappings {
-		r.Progress("analyze", i, len(r.mappings))
-		run, err := r.study(mapping)
+	for i, mapping := range mappings {
+		w.Progress("analyze", i, len(mappings))
+		run, err := r.study(w, mapping, r2Top(mappings))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		m.Warnings = append(m.Warnings, run.Results.Warnings...)
 		in.Runs = append(in.Runs, run)
-		if _, err := maps.Write(r.ctx, filepath.Join(partial.Path, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
-			return nil, err
+		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
+			return err
 		}
 	}
 	m.Seconds["analyses"] = time.Since(start).Seconds()
 	if in.Credits, in.Sources, err = r.credits(); err != nil {
-		return nil, err
+		return err
 	}
-	if in.Provenance, err = r.provenance(); err != nil {
-		return nil, err
+	if in.Provenance, err = r.provenance(mappings); err != nil {
+		return err
 	}
 	start = time.Now()
-	out, err := report.Write(r.ctx, partial.Path, in)
+	out, err := report.Write(w.ctx, w.Dir, in)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.Seconds["report"] = time.Since(start).Seconds()
 	m.Summary, m.Notes = summarise(in.Runs)
 	m.Report = filepath.Base(out.HTML)
-	if m.Tables, err = list(partial.Path, "tables/*.csv"); err != nil {
-		return nil, err
+	m.Warnings = distinct(m.Warnings)
+	if m.Tables, err = list(w.Dir, "tables/*.csv"); err != nil {
+		return err
 	}
-	if m.Plates, err = list(partial.Path, "plates/*"); err != nil {
-		return nil, err
+	if m.Plates, err = list(w.Dir, "plates/*"); err != nil {
+		return err
 	}
 	data, err := json.MarshalIndent(m, "", "  ")
 	if err != nil {
-		return nil, err
+		return err
 	}
-	if err := durable.WriteFile(filepath.Join(partial.Path, resultsName), append(data, '\n')); err != nil {
-		return nil, err
+	return durable.WriteFile(filepath.Join(w.Dir, resultsName), append(data, '\n'))
+}
+
+// distinct leaves out what was said before.
+func distinct(ws []store.Warning) (out []store.Warning) {
+	for _, w := range ws {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
 	}
-	if err := replaceDir(partial, dir); err != nil {
-		return nil, err
-	}
-	done = true
-	return m, nil
+	return out
 }
 
 // study computes everything that is computed from one mapping.
-func (r *run) study(m *mapped) (report.Run, error) {
+func (r *run) study(w work, m *mapped, r2Top float64) (report.Run, error) {
 	h, err := r.hierarchy(m.Brain)
 	if err != nil {
 		return report.Run{}, err
@@ -162,16 +179,19 @@ func (r *run) study(m *mapped) (report.Run, error) {
 			m.Truth = s.truth
 		}
 	}
-	manifest := r.tokens[pair{m.Network, m.Brain}].manifest
+	manifest, err := store.ReadManifest(filepath.Join(r.out, filepath.FromSlash(m.tokens.Folder)))
+	if err != nil {
+		return run, err
+	}
 	run.Features = &manifest
-	run.Results, err = analyze.Run(r.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r.r2Top()})
+	run.Results, err = analyze.Run(w.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r2Top})
 	return run, err
 }
 
 // r2Top is the common upper end of all plates' R².
-func (r *run) r2Top() float64 {
-	all := make([]*store.Mapping, len(r.mappings))
-	for i, m := range r.mappings {
+func r2Top(mappings []*mapped) float64 {
+	all := make([]*store.Mapping, len(mappings))
+	for i, m := range mappings {
 		all[i] = m.Mapping
 	}
 	return analyze.R2Top(all...)
@@ -262,7 +282,7 @@ func (r *run) credits() ([]report.Credit, []report.Source, error) {
 }
 
 // provenance is what the report's foot says of how it came about.
-func (r *run) provenance() (report.Provenance, error) {
+func (r *run) provenance(mappings []*mapped) (report.Provenance, error) {
 	p := report.Provenance{Command: r.Command}
 	add := func(name, value string) {
 		if value != "" {
@@ -270,12 +290,12 @@ func (r *run) provenance() (report.Provenance, error) {
 		}
 	}
 	add("cortexmap", r.Version)
-	for _, m := range r.mappings {
+	for _, m := range mappings {
 		add("ONNX Runtime", m.Info.Library)
 		add("device", m.Info.Provider)
 		break
 	}
-	add("threads", strconv.Itoa(ort.Threads(r.Config.Threads)))
+	add("threads", strconv.Itoa(r.threads))
 	add("system", runtime.GOOS+"/"+runtime.GOARCH+", "+runtime.Version())
 	add("made", time.Now().UTC().Format("2006-01-02 15:04 UTC"))
 	for _, n := range r.networks {
@@ -285,8 +305,10 @@ func (r *run) provenance() (report.Provenance, error) {
 		p.Digests = append(p.Digests, report.Fact{Name: b.Name + ", pictures", Value: b.imagesKey},
 			report.Fact{Name: b.Name + ", data", Value: b.dataKey})
 	}
-	for _, t := range r.result.Tasks {
-		p.Stages = append(p.Stages, report.Stage{Name: t.Kind + ": " + t.Name, Key: t.Key, State: t.State, Seconds: t.Seconds})
+	for _, t := range r.graph.Tasks {
+		if t.Kind != "results" {
+			p.Stages = append(p.Stages, report.Stage{Name: t.Kind + ": " + t.Name, Key: t.Key, State: t.State.String(), Seconds: t.Seconds})
+		}
 	}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, m := range info.Deps {

@@ -163,17 +163,23 @@ func (m *Mapping) writeWeights(path string) error {
 	return writeRows(path, rows, map[string]string{"cortexmap.readout": m.Info.Readout})
 }
 
+// ReadFitInfo reads what is known of the mapping in dir, without its numbers.
+func ReadFitInfo(dir string) (info FitInfo, err error) {
+	path := filepath.Join(dir, FitName)
+	if err := readJSON(path, &info); err != nil {
+		return info, err
+	}
+	return info, checkFormat(path, info.Format)
+}
+
 // ReadMapping reads the mapping in dir. A file that is missing, cut, or disagrees with the others is a fault
 // naming it.
 func ReadMapping(dir string) (*Mapping, error) {
-	m := &Mapping{}
-	path := filepath.Join(dir, FitName)
-	if err := readJSON(path, &m.Info); err != nil {
+	info, err := ReadFitInfo(dir)
+	if err != nil {
 		return nil, err
 	}
-	if err := checkFormat(path, m.Info.Format); err != nil {
-		return nil, err
-	}
+	m := &Mapping{Info: info}
 	if err := m.readVertices(filepath.Join(dir, MappingName)); err != nil {
 		return nil, err
 	}

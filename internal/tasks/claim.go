@@ -1,0 +1,235 @@
+package tasks
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"sync"
+	"syscall"
+	"time"
+
+	"cortexmap/internal/durable"
+)
+
+// Of a process on another machine only its heartbeat is seen. A minute of standstill is six missed beats:
+// more than a busy file server loses, less than anyone would wait by hand.
+const (
+	heartbeat  = 10 * time.Second
+	standstill = time.Minute
+)
+
+const ownerName = "owner.json"
+
+// owner says which process works at a task.
+type owner struct {
+	Machine string `json:"machine"` // name, boot and process namespace: within it a PID means one process
+	Host    string `json:"host"`    // for people
+	PID     int    `json:"pid"`
+	Started string `json:"started"`       // the process's start, since PIDs are used again
+	Job     string `json:"job,omitempty"` // Slurm's job or array element
+	Serial  int64  `json:"serial"`        // tells claims of one process apart
+}
+
+func (o owner) String() string {
+	if o.Job != "" {
+		return fmt.Sprintf("Slurm's job %s on %s", o.Job, o.Host)
+	}
+	return fmt.Sprintf("process %d on %s", o.PID, o.Host)
+}
+
+// claims are one process's claims on the tasks of an output folder.
+type claims struct {
+	root string // the output folder
+	me   owner
+
+	mu     sync.Mutex
+	serial int64
+	seen   map[string]sighting // of others' claims, by key
+}
+
+// sighting is when a heartbeat was first seen at its present value.
+type sighting struct {
+	owner owner
+	beat  time.Time // the file's
+	since time.Time // ours
+}
+
+func newClaims(root string) *claims {
+	host, _ := os.Hostname() // "" is a name like any other
+	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	space, _ := os.Readlink("/proc/self/ns/pid")
+	me := owner{
+		Machine: host + " " + string(bytes.TrimSpace(boot)) + " " + space, Host: host,
+		PID: os.Getpid(), Started: startOf(os.Getpid()), Job: slurmElement(),
+	}
+	return &claims{root: root, me: me, seen: map[string]sighting{}}
+}
+
+// slurmElement is the job or array element that this process runs in.
+func slurmElement() string {
+	if array := os.Getenv("SLURM_ARRAY_JOB_ID"); array != "" {
+		return array + "_" + os.Getenv("SLURM_ARRAY_TASK_ID")
+	}
+	return os.Getenv("SLURM_JOB_ID")
+}
+
+// startOf is a process's start in clock ticks since boot (field 22 of /proc/PID/stat; the second field, the
+// name, may hold anything, so counting begins behind its last parenthesis). "" where there is no /proc or no
+// such process.
+func startOf(pid int) string {
+	data, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+	if err != nil {
+		return ""
+	}
+	fields := bytes.Fields(data[bytes.LastIndexByte(data, ')')+1:])
+	if len(fields) < 20 {
+		return ""
+	}
+	return string(fields[19])
+}
+
+// alive says whether a process of this machine is there.
+func alive(pid int) bool {
+	p, err := os.FindProcess(pid)
+	if err != nil {
+		return false
+	}
+	err = p.Signal(syscall.Signal(0))
+	return err == nil || errors.Is(err, fs.ErrPermission) // somebody else's
+}
+
+func (c *claims) dir(key string) string {
+	return filepath.Join(c.root, filepath.FromSlash(claimsDir), key)
+}
+
+// claim is a task that this process works at.
+type claim struct {
+	*claims
+	key   string
+	owner owner
+	stop  chan struct{}
+	ended sync.WaitGroup
+}
+
+// take claims a task, or says who has it. Both nil: it was somebody else's a moment ago, try again.
+func (c *claims) take(key string) (*claim, *owner, error) {
+	me := c.me
+	c.mu.Lock()
+	c.serial++
+	me.Serial = c.serial
+	c.mu.Unlock()
+	final := c.dir(key)
+	if err := os.MkdirAll(filepath.Dir(final), 0o777); err != nil {
+		return nil, nil, durable.Explain(err, final)
+	}
+	mine := fmt.Sprintf("%s.new.%d.%d.%d", final, me.PID, me.Serial, time.Now().UnixNano())
+	if err := os.Mkdir(mine, 0o777); err != nil {
+		return nil, nil, durable.Explain(err, final)
+	}
+	defer os.RemoveAll(mine) // gone once it is renamed
+	data, err := json.Marshal(me)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := os.WriteFile(filepath.Join(mine, ownerName), data, 0o666); err != nil {
+		return nil, nil, durable.Explain(err, final)
+	}
+	err = os.Rename(mine, final)
+	if errors.Is(err, fs.ErrExist) || errors.Is(err, syscall.ENOTEMPTY) {
+		other, gone := c.look(key)
+		if !gone {
+			return nil, other, nil
+		}
+		c.evict(key, *other)
+		return nil, nil, nil
+	}
+	if err != nil {
+		return nil, nil, durable.Explain(err, final)
+	}
+	cl := &claim{claims: c, key: key, owner: me, stop: make(chan struct{})}
+	cl.ended.Go(cl.beat)
+	return cl, nil, nil
+}
+
+// beat moves the time of owner.json until the claim is released.
+func (c *claim) beat() {
+	tick := time.NewTicker(heartbeat)
+	defer tick.Stop()
+	for {
+		select {
+		case <-c.stop:
+			return
+		case now := <-tick.C:
+			// A beat that fails is one that others miss; the work goes on.
+			_ = os.Chtimes(filepath.Join(c.dir(c.key), ownerName), now, now)
+		}
+	}
+}
+
+// release gives the task back, unless somebody took it over.
+func (c *claim) release() {
+	close(c.stop)
+	c.ended.Wait()
+	if o, err := readOwner(c.dir(c.key)); err == nil && o == c.owner {
+		c.evict(c.key, c.owner)
+	}
+	// The folders go with the last claim.
+	os.Remove(filepath.Join(c.root, filepath.FromSlash(claimsDir)))
+	os.Remove(filepath.Join(c.root, stateDir))
+}
+
+// look says who has a task, and whether that process is gone. A claim that vanished meanwhile is gone.
+func (c *claims) look(key string) (*owner, bool) {
+	dir := c.dir(key)
+	o, err := readOwner(dir)
+	if err != nil {
+		return &owner{}, errors.Is(err, fs.ErrNotExist)
+	}
+	if o.Machine == c.me.Machine {
+		return &o, startOf(o.PID) != o.Started || !alive(o.PID)
+	}
+	if o.Job != "" && o.Job == c.me.Job { // this element's earlier life: Slurm starts the next when it has ended
+		return &o, true
+	}
+	info, err := os.Stat(filepath.Join(dir, ownerName))
+	if err != nil {
+		return &o, errors.Is(err, fs.ErrNotExist)
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	last := c.seen[key]
+	if last.owner != o || !last.beat.Equal(info.ModTime()) {
+		c.seen[key] = sighting{o, info.ModTime(), time.Now()}
+		return &o, false
+	}
+	return &o, time.Since(last.since) > standstill
+}
+
+// evict takes a claim away from its owner; of several who try, one succeeds. A claim that changed hands in
+// between is put back.
+func (c *claims) evict(key string, from owner) {
+	dir := c.dir(key)
+	aside := fmt.Sprintf("%s.gone.%d.%d.%d", dir, os.Getpid(), c.me.Serial, time.Now().UnixNano())
+	if err := os.Rename(dir, aside); err != nil {
+		return
+	}
+	if o, err := readOwner(aside); err == nil && o != from {
+		if os.Rename(aside, dir) == nil {
+			return
+		}
+	}
+	os.RemoveAll(aside)
+}
+
+func readOwner(dir string) (o owner, err error) {
+	data, err := os.ReadFile(filepath.Join(dir, ownerName))
+	if err != nil {
+		return o, err
+	}
+	return o, json.Unmarshal(data, &o)
+}
