@@ -191,6 +191,7 @@ func (d *descent) walk(ctx context.Context, at *walked, before []store.CurvePoin
 				if point.R2Val, err = watch(ctx); err != nil {
 					return err
 				}
+				d.report.watch(point)
 			}
 			at.Curve = append(at.Curve, point)
 		}

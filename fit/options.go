@@ -29,7 +29,8 @@ type Options struct {
 	Threads  int       // workers; 0: all cores that this process may use
 	// Progress is called from one goroutine at a time, with the phase's name and how far it is.
 	Progress func(phase string, done, total int)
-	Log      *slog.Logger // nil: silent
+	Watch    func(store.CurvePoint) // called for every point of the learning curve when it is there; may be nil
+	Log      *slog.Logger           // nil: silent
 	// Checkpoint is a folder for the file CheckpointName, from which a Run that was interrupted goes on and
 	// ends with the bytes of one that was not (given the same number of threads). A checkpoint of another fit
 	// or a damaged one is not taken: the fit starts over and says so. "": nothing is kept.
@@ -136,12 +137,16 @@ func (s Settings) check() error {
 // reporter passes on what a fit is doing.
 type reporter struct {
 	progress func(string, int, int)
+	watch    func(store.CurvePoint)
 	log      *slog.Logger
 	seconds  map[string]float64
 }
 
 func newReporter(o Options) *reporter {
-	r := &reporter{log: o.Log, seconds: map[string]float64{}}
+	r := &reporter{log: o.Log, watch: o.Watch, seconds: map[string]float64{}}
+	if r.watch == nil {
+		r.watch = func(store.CurvePoint) {}
+	}
 	if r.log == nil {
 		r.log = slog.New(slog.NewTextHandler(io.Discard, nil))
 	}

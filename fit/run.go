@@ -23,7 +23,7 @@ func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapp
 	if err != nil || !o.Control {
 		return m, err
 	}
-	o.shuffled, o.Checkpoint, o.Log = true, "", nil // what it has to say was said
+	o.shuffled, o.Checkpoint, o.Log, o.Watch = true, "", nil, nil // what it has to say was said
 	if tell := o.Progress; tell != nil {
 		o.Progress = func(phase string, done, total int) { tell("control: "+phase, done, total) }
 	}
@@ -165,7 +165,9 @@ func (m *model) descend(ctx context.Context, ev *evaluator, at progress, d *desc
 	point := func(images int, loss float64) error {
 		r2, err := watch(ctx)
 		if err == nil {
-			curve = append(curve, store.CurvePoint{Images: images, Loss: loss, R2Val: r2})
+			point := store.CurvePoint{Images: images, Loss: loss, R2Val: r2}
+			curve = append(curve, point)
+			m.report.watch(point)
 			m.report.log.Debug("fit", "images", images, "loss", loss, "r2_val", r2)
 		}
 		return err

@@ -8,12 +8,15 @@ import (
 
 	"cortexmap/analyze"
 	"cortexmap/internal/bench"
+	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
 )
 
 // benchCmd has a sub-command for each of the project's own comparisons.
 type benchCmd struct {
 	Calibration benchCalibrationCmd `cmd:"" help:"How often intervals and tests are right, on simulated mappings."`
+	Recovery    benchRecoveryCmd    `cmd:"" help:"What the default fit finds again of planted selectors, seed by seed."`
+	Protocols   benchProtocolsCmd   `cmd:"" help:"Protocol sound against paper: test R² against images seen and seconds."`
 }
 
 type benchCalibrationCmd struct {
@@ -22,11 +25,67 @@ type benchCalibrationCmd struct {
 }
 
 func (c *benchCalibrationCmd) Run(e *env) error {
+	return e.compare(func(o bench.Options) ([]*analyze.Table, error) { return bench.Calibration(e.ctx, o, c.Cases, c.Seed) })
+}
+
+// plantedFlags say which simulated subjects a comparison fits.
+type plantedFlags struct {
+	Seeds    []int  `default:"11,12,13" placeholder:"N,…" help:"A subject and a fit each (${default})."`
+	Photos   string `placeholder:"DIR" help:"Photographs; default: the embedded ones."`
+	Windows  int    `default:"9" placeholder:"N" help:"Windows cut out of each photograph (${default})."`
+	Vertices int    `default:"2000" placeholder:"N" help:"Vertices of the 2,790 (${default})."`
+	Images   int    `placeholder:"N" help:"Training windows at most; default: all."`
+	Data     string `placeholder:"DIR" help:"Keep tokens and responses here for the next time."`
+}
+
+func (f plantedFlags) planted() (bench.Planted, error) {
+	for name, n := range map[string]int{"--windows": f.Windows - 1, "--vertices": f.Vertices - 1, "--images": f.Images} {
+		if n < 0 {
+			return bench.Planted{}, fault.Inputf("%s is too small", name)
+		}
+	}
+	return bench.Planted{Photos: f.Photos, Data: f.Data, Seeds: f.Seeds, Windows: f.Windows, Vertices: f.Vertices, Images: f.Images}, nil
+}
+
+type benchRecoveryCmd struct {
+	plantedFlags
+	Network string `arg:"" optional:"" placeholder:"MODEL.onnx" help:"The network that answers and is fitted; default: the embedded one."`
+}
+
+func (c *benchRecoveryCmd) Run(e *env) error {
+	p, err := c.planted()
+	if err != nil {
+		return err
+	}
+	p.Network = c.Network
+	return e.compare(func(o bench.Options) ([]*analyze.Table, error) { return bench.Recovery(e.ctx, o, p) })
+}
+
+type benchProtocolsCmd struct {
+	plantedFlags
+	Epochs   float64  `default:"10" placeholder:"N" help:"Epochs of protocol paper (${default}, as published)."`
+	Networks []string `arg:"" optional:"" placeholder:"MODEL.onnx" help:"Networks that answer and are fitted, one after the other; default: the embedded one."`
+}
+
+func (c *benchProtocolsCmd) Run(e *env) error {
+	p, err := c.planted()
+	if err != nil {
+		return err
+	}
+	race := bench.Race{Planted: p, Networks: c.Networks, Epochs: c.Epochs}
+	if len(race.Networks) == 0 {
+		race.Networks = []string{""}
+	}
+	return e.compare(func(o bench.Options) ([]*analyze.Table, error) { return bench.Protocols(e.ctx, o, race) })
+}
+
+// compare runs a comparison beside its progress bars and prints its tables.
+func (e *env) compare(f func(bench.Options) ([]*analyze.Table, error)) error {
 	o, done, err := e.bench()
 	if err != nil {
 		return err
 	}
-	tables, err := bench.Calibration(e.ctx, o, c.Cases, c.Seed)
+	tables, err := f(o)
 	done()
 	return e.printTables(tables, err)
 }

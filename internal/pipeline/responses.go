@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"sync"
 
-	"cortexmap/extract"
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
@@ -90,25 +89,12 @@ func (r *run) simulate(b *brain, w work) error {
 		return err
 	}
 	w.Log.Info("simulating responses", "generator", demoGenerator, "units", b.Units, "pictures", b.Images.Len())
-	plan, err := synth.Plant(b.Subject, b.geometry, shapes(gen.file.Layers), b.sim.options)
-	if err != nil {
-		return err
-	}
-	stats, err := extract.Statistics(w.ctx, r.runtime, gen.file, b.Images, every(b.Images.Len(), 10))
-	if err != nil {
-		return err
-	}
-	readouts := plan.Readouts(deviations(stats))
-	local, global, err := extract.ReadOut(w.ctx, r.runtime, gen.file, b.Images, forExtract(readouts),
+	made, err := Plant(w.ctx, r.runtime, gen.file, b.Subject, b.geometry, []synth.Options{b.sim.options},
 		func(done, total int) { w.Progress("simulate "+b.Name, done, total) })
 	if err != nil {
 		return err
 	}
-	n := b.Images.Len()
-	responses, _, err := plan.Finish(local, global, n)
-	if err != nil {
-		return err
-	}
+	plan := made[0]
 	if err := plan.Truth().Write(filepath.Join(dir, store.TruthName)); err != nil {
 		return err
 	}
@@ -119,7 +105,7 @@ func (r *run) simulate(b *brain, w work) error {
 	if err := durable.WriteFile(filepath.Join(dir, descriptionName), append(text, '\n')); err != nil {
 		return err
 	}
-	return store.WriteMatrix(filepath.Join(dir, responsesName), n, b.Units, responses)
+	return store.WriteMatrix(filepath.Join(dir, responsesName), b.Images.Len(), b.Units, plan.Responses)
 }
 
 // load reads what simulate wrote.
@@ -146,37 +132,4 @@ func (b *brain) load(dir string) error {
 	}
 	b.sim.truth = truth // last: it says that all is read
 	return nil
-}
-
-func shapes(layers []store.Layer) []synth.Shape {
-	out := make([]synth.Shape, len(layers))
-	for i, l := range layers {
-		out[i] = synth.Shape{Name: l.Name, Width: l.Width, H: l.Grid[0], W: l.Grid[1]}
-	}
-	return out
-}
-
-func deviations(stats []extract.ChannelStats) []synth.ChannelStats {
-	out := make([]synth.ChannelStats, len(stats))
-	for i, s := range stats {
-		out[i] = synth.ChannelStats{SD: s.SD}
-	}
-	return out
-}
-
-func forExtract(readouts []synth.Readout) []extract.Readout {
-	out := make([]extract.Readout, len(readouts))
-	for i, r := range readouts {
-		out[i] = extract.Readout{Layer: r.Layer, Units: len(r.Units), Field: r.Field, Channels: r.Channels}
-	}
-	return out
-}
-
-// every is 0, step, 2 step, … below n.
-func every(n, step int) []int {
-	var rows []int
-	for i := 0; i < n; i += step {
-		rows = append(rows, i)
-	}
-	return rows
 }

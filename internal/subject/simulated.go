@@ -18,6 +18,7 @@ type SimOptions struct {
 	MaxVertices int    // an evenly spread part of the 2,790 vertices; 0: all
 	PerPhoto    int    // windows a photograph; 0 and 1: the centre square
 	Photos      int    // so many photographs, evenly taken from all in the order of their names; 0: all
+	Pictures    fs.FS  // a folder of other photographs; nil: the embedded ones
 }
 
 // Simulated is the skeleton of the embedded simulated subject: fsaverage5, the vertices of the 30 visual
@@ -25,7 +26,7 @@ type SimOptions struct {
 // coordinates, the seven levels as hierarchy, and windows of the photographs as pictures. It has no responses and
 // no ceilings: package synth plants and draws those. fsys is the demo folder.
 //
-// It takes no context: all that is read is embedded, a few megabytes.
+// It takes no context: all that is read is a few megabytes.
 func Simulated(fsys fs.FS, o SimOptions) (*Subject, *cortex.Geometry, error) {
 	if o.MaxVertices < 0 || o.PerPhoto < 0 || o.Photos < 0 {
 		return nil, nil, fault.Inputf("the simulated subject can't have a negative number of vertices, windows or photographs")
@@ -217,7 +218,11 @@ func squared(a, b [3]float32) float32 {
 
 // simulatedImages cuts windows out of the photographs.
 func (s *Subject) simulatedImages(fsys fs.FS, o SimOptions) error {
-	photos, err := stimuli.Folder(context.Background(), fsys, "photos", stimuli.Options{Name: "demo"})
+	dir, name := "photos", "demo"
+	if o.Pictures != nil {
+		fsys, dir, name = o.Pictures, ".", "photos"
+	}
+	photos, err := stimuli.Folder(context.Background(), fsys, dir, stimuli.Options{Name: name})
 	if err != nil {
 		return err
 	}
