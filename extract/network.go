@@ -10,6 +10,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"cortexmap/internal/fault"
@@ -90,12 +91,7 @@ func (n *Network) open(ctx context.Context, rt *ort.Runtime, o NetworkOptions) (
 	if err := n.findCard(o.Card); err != nil {
 		return err
 	}
-	for _, node := range n.Model.Graph.Nodes {
-		if node.Op == "DynamicQuantizeLinear" || node.Op == "DynamicQuantizeMatMul" {
-			n.dynamic = true
-		}
-	}
-	if n.dynamic {
+	if n.dynamic = quantisesBatch(n.Model); n.dynamic {
 		n.warn("dynamic-quantisation", "the network is quantised over the whole batch: it runs one image at a time, so that an image's features don't depend on its neighbours")
 	}
 	want := o.Layers
@@ -106,6 +102,13 @@ func (n *Network) open(ctx context.Context, rt *ort.Runtime, o NetworkOptions) (
 		return n.declaredLayers(want)
 	}
 	return n.probedLayers(ctx, rt, want, o.Threads)
+}
+
+// quantisesBatch says whether a network's numbers depend on the whole batch.
+func quantisesBatch(m *onnx.Model) bool {
+	return slices.ContainsFunc(m.Graph.Nodes, func(n *onnx.Node) bool {
+		return n.Op == "DynamicQuantizeLinear" || n.Op == "DynamicQuantizeMatMul"
+	})
 }
 
 // reachable leaves out candidates inside calls of functions, with a warning.

@@ -55,6 +55,8 @@ type commands struct {
 	Inspect inspectCmd `cmd:"" help:"Show a network's inputs, layers, preprocessing and cost."`
 	Subject subjectCmd `cmd:"" help:"Check a subject's folder, or begin one."`
 	Init    initCmd    `cmd:"" help:"Write a commented pipeline.yaml and subject template for your own data."`
+	Export  exportCmd  `cmd:"" help:"Write a network and what was fitted to it as one .onnx that predicts responses."`
+	Predict predictCmd `cmd:"" help:"Predict the responses to new pictures with an exported encoder."`
 	Bench   benchCmd   `cmd:"" help:"The project's own comparisons, measured here, as tables."`
 	Doctor  doctorCmd  `cmd:"" help:"Check this machine: library, provider, memory, disk, tools."`
 	Version versionCmd `cmd:"" help:"Print version, commit, ONNX Runtime and modules."`
