@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -44,6 +45,15 @@ func (t *Table) Column(name string) int {
 		}
 	}
 	return -1
+}
+
+// Insert puts a column with one value in all rows behind the one that is named.
+func (t *Table) Insert(behind string, c Column, value any) {
+	at := t.Column(behind) + 1
+	t.Columns = slices.Insert(slices.Clone(t.Columns), at, c)
+	for i, row := range t.Rows {
+		t.Rows[i] = slices.Insert(slices.Clone(row), at, value)
+	}
 }
 
 // Join appends the rows of tables with the same columns to a copy of the first.

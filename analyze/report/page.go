@@ -287,7 +287,7 @@ func overview(runs []Run) *table {
 				slope = a.Slope
 			}
 		}
-		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(info.Protocol), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
+		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
 	}
 	return t
 }

@@ -17,14 +17,22 @@ import (
 type Config struct {
 	Out      string    `yaml:"out" json:"out"`           // everything produced goes below this folder
 	Device   string    `yaml:"device" json:"device"`     // cpu | cuda | auto
-	Threads  int       `yaml:"threads" json:"threads"`   // 0: the cores this process may use
+	Threads  int       `yaml:"threads" json:"threads"`   // of each task; 0: the cores this process may use, 8 at most in a sweep
+	Memory   float64   `yaml:"memory" json:"memory"`     // GiB that the tasks of a sweep may use together; 0: 70 % of what control group and machine allow
 	OrtLib   string    `yaml:"ort_lib" json:"ort_lib"`   // path of ONNX Runtime's library; "": found or fetched
 	Models   []Model   `yaml:"models" json:"models"`     // networks to map
 	Subjects []Subject `yaml:"subjects" json:"subjects"` // brains to map them onto
 	Extract  Extract   `yaml:"extract" json:"extract"`
 	Fit      Fit       `yaml:"fit" json:"fit"`
 	Analyze  Analyze   `yaml:"analyze" json:"analyze"`
+	Sweep    Sweep     `yaml:"sweep" json:"sweep"` // what multiplies the settings
+	Slurm    Slurm     `yaml:"slurm" json:"slurm"` // what is asked of a cluster
+
+	settings []Setting
 }
+
+// Settings are those of the sweep, or the file's own.
+func (c *Config) Settings() []Setting { return c.settings }
 
 // Model is a network: in YAML a path, a glob, demo:NAME, or a mapping with these keys.
 type Model struct {
@@ -118,7 +126,6 @@ type Override struct{ Key, Value string }
 // Load reads a YAML text strictly, lays the overrides over it and checks every value. name is the file's
 // name for messages.
 func Load(name string, data []byte, overrides []Override) (*Config, error) {
-	c := Defaults()
 	doc, err := strictyaml.Parse(name, data)
 	if err != nil {
 		return nil, err
@@ -128,6 +135,17 @@ func Load(name string, data []byte, overrides []Override) (*Config, error) {
 			return nil, err
 		}
 	}
+	c, err := decode(doc)
+	if err != nil {
+		return nil, err
+	}
+	c.settings, err = expand(doc, c)
+	return c, err
+}
+
+// decode reads a document over the defaults and checks every value.
+func decode(doc *strictyaml.Doc) (*Config, error) {
+	c := Defaults()
 	if err := doc.Decode(&c); err != nil {
 		return nil, err
 	}
@@ -139,10 +157,7 @@ func Load(name string, data []byte, overrides []Override) (*Config, error) {
 			c.Fit.Split.Test = paperTest
 		}
 	}
-	if err := c.check(doc); err != nil {
-		return nil, err
-	}
-	return &c, nil
+	return &c, c.check(doc)
 }
 
 // check holds the values' ranges.
@@ -166,6 +181,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		oneOf("fit.protocol", c.Fit.Protocol, "sound", "paper"),
 		oneOf("fit.ablation", c.Fit.Ablation, "none", "no_topology"),
 		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
+		between("memory", c.Memory, 0, 1<<20),
 		between("threads", float64(c.Threads), 0, 1<<16),
 		between("extract.batch", float64(c.Extract.Batch), 0, 1<<16),
 		between("fit.images", float64(c.Fit.Images), 0, 1<<31),
@@ -275,6 +291,14 @@ func (h Hierarchy) MarshalJSON() ([]byte, error) {
 		return json.Marshal(h.Name)
 	}
 	return json.Marshal(h.Levels)
+}
+
+// MarshalJSON writes a level in the words of the YAML.
+func (l Level) MarshalJSON() ([]byte, error) {
+	if len(l.ROIs) == 1 && l.ROIs[0] == l.Name {
+		return json.Marshal(l.Name)
+	}
+	return json.Marshal(map[string][]string{l.Name: l.ROIs})
 }
 
 // list is "a, b or c".

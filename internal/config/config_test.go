@@ -36,7 +36,7 @@ func TestThreeLinesAreEnough(t *testing.T) {
 }
 
 // places of entries are not what most tests are about.
-var places = cmp.Options{cmpopts.IgnoreFields(Model{}, "At"), cmpopts.IgnoreFields(Subject{}, "At")}
+var places = cmp.Options{cmpopts.IgnoreFields(Model{}, "At"), cmpopts.IgnoreFields(Subject{}, "At"), cmpopts.IgnoreUnexported(Config{})}
 
 func TestOverridesAndHierarchy(t *testing.T) {
 	c, err := load(t, "models: [a.onnx]\nsubjects: [s]\nanalyze: {hierarchy: [V1, {high: [FFA, PPA]}]}\n",

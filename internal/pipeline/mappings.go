@@ -36,10 +36,11 @@ type mapped struct {
 	tokens  *tasks.Task
 }
 
-// named puts into the mapping what network and subject are called now; it may have been made under other
-// names.
+// named puts into the mapping what network, subject and setting are called now; it may have been made under
+// other names.
 func (m *mapped) named() {
-	m.Info.Model, m.Info.Family, m.Info.Subject = m.Network.Name, m.Network.family(), m.Brain.Name
+	i := &m.Info
+	i.Model, i.Family, i.Subject, i.Swept = m.Network.Name, m.Network.family(), m.Brain.Name, m.Setting.Label
 }
 
 // maps plans every mapping of a network onto a subject: FactorTopy, without its topology where units have no

@@ -113,13 +113,24 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 }
 
 func newRun(ctx context.Context, o Options) *run {
-	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), threads: ort.Threads(o.Config.Threads)}
-	r.settings = []*setting{{run: r, Config: o.Config}}
+	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now()}
+	for _, s := range o.Config.Settings() {
+		r.settings = append(r.settings, &setting{run: r, Config: s.Config, Label: s.Label})
+	}
 	r.result.Out = r.out
 	if r.Progress == nil {
 		r.Progress = func(string, int, int) {}
 	}
 	return r
+}
+
+// memory is how many bytes tasks may use together: what the file says, or 70 % of what this process may have
+// (the rest is for what is shared, file buffers above all).
+func (r *run) memory() int64 {
+	if m := r.Config.Memory; m > 0 {
+		return int64(m * (1 << 30))
+	}
+	return ort.MemoryLimit() / 10 * 7
 }
 
 // local is the executor that works in this process.
@@ -133,7 +144,7 @@ func (r *run) local() *tasks.Local {
 				r.Log.Debug(t.State.String(), "kind", t.Kind, "name", t.Name, "key", t.Key, "seconds", t.Seconds)
 			},
 		},
-		Cores: r.threads,
+		Cores: ort.Threads(0), Memory: r.memory(),
 	}
 }
 

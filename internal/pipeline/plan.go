@@ -5,6 +5,7 @@ import (
 	"path"
 
 	"cortexmap/internal/config"
+	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
 	"cortexmap/internal/tasks"
 )
@@ -28,6 +29,7 @@ type work struct {
 // once a simulated subject, mappings, and the results of all of them.
 func (r *run) plan() {
 	r.graph = tasks.NewGraph(r.out)
+	r.threads = r.threadsOf()
 	for _, s := range r.settings {
 		for _, b := range r.brains {
 			for _, n := range s.networks {
@@ -50,6 +52,20 @@ func (r *run) plan() {
 		return
 	}
 	r.results()
+}
+
+// sweepThreads is how many threads one of many tasks gets where the file doesn't say: beyond it a fit gains
+// less from more threads than from a neighbour.
+const sweepThreads = 8
+
+// threadsOf is the number of threads of each task. It depends on the file and the machine, not on what is left
+// to do: numbers move with it by rounding.
+func (r *run) threadsOf() int {
+	n := ort.Threads(r.Config.Threads)
+	if r.Config.Threads == 0 && len(r.settings)*len(r.networks)*len(r.brains)*len(r.Config.Fit.Seeds) > 1 {
+		n = min(n, sweepThreads)
+	}
+	return n
 }
 
 // add puts a task into the graph. folder is below out and ends in the key, unless fixed.

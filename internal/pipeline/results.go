@@ -117,6 +117,11 @@ func (r *run) analyze(w work) error {
 			return err
 		}
 		m.Warnings = append(m.Warnings, run.Results.Warnings...)
+		if len(r.settings) > 1 {
+			for _, t := range run.Results.Tables {
+				t.Insert("seed", analyze.Column{Name: "settings", Doc: "what the sweep set"}, mapping.Setting.Label)
+			}
+		}
 		in.Runs = append(in.Runs, run)
 		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
 			return err

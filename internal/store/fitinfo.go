@@ -21,6 +21,7 @@ type FitInfo struct {
 	Ablation    string             `json:"ablation,omitempty"`
 	Family      string             `json:"family,omitempty"`
 	Seed        int                `json:"seed"`
+	Swept       string             `json:"swept,omitempty"`     // what a sweep set for it: "fit.images=500"; for people
 	Simulated   bool               `json:"simulated"`           // the responses are
 	Generator   string             `json:"generator,omitempty"` // network that generated simulated responses
 	Surface     string             `json:"surface,omitempty"`   // the space of vertex, e.g. fsaverage5

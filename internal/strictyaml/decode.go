@@ -27,7 +27,10 @@ type Unmarshaler interface {
 }
 
 // Decode puts the document into a struct, given by a pointer.
-func (d *Doc) Decode(into any) error { return d.root.Decode(into) }
+func (d *Doc) Decode(into any) error {
+	*d.root.budget = maxNodes // of each reading
+	return d.root.Decode(into)
+}
 
 // Decode puts the node's value into what into points to, as the package comment says.
 func (n *Node) Decode(into any) error {

@@ -2,6 +2,7 @@ package strictyaml
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -64,6 +65,20 @@ func (d *Doc) Set(key, value string) error {
 	}
 	d.root = root
 	return nil
+}
+
+// With is a copy of the document with a value of its own, or of another document's, laid over it under a dotted
+// key, as Set does; faults of the value have the place where it stands.
+func (d *Doc) With(key string, value *Node) (*Doc, error) {
+	names := strings.Split(key, ".")
+	if slices.Contains(names, "") {
+		return nil, value.Fault("%q is no dotted key", key).Remedy("write for instance fit.images")
+	}
+	root, err := d.root.with(names, value, value.at)
+	if err != nil {
+		return nil, err
+	}
+	return &Doc{root}, nil
 }
 
 // parseValue parses the value of an overlay; all its places are the overlay's name.
