@@ -36,6 +36,7 @@ type runFigures struct {
 	Alignment *figure
 	Layers    *figure
 	Curve     *figure
+	Sections  []section
 }
 
 // chartScale is for the PNG files of charts; the page shows their SVG.
@@ -63,12 +64,15 @@ func drawRun(ctx context.Context, dir, stem string, r Run, style draw.Style) (f 
 			return f, err
 		}
 	}
-	return f, nil
+	f.Sections, err = drawSections(dir, stem, r.Sections)
+	return f, err
 }
 
 func writeChart(dir, stem string, c draw.Chart, numbers string) (*figure, error) {
 	p := c.Plot(chartScale)
-	p.Name = stem + "_" + p.Name
+	if stem != "" {
+		p.Name = stem + "_" + p.Name
+	}
 	if err := p.Write(dir); err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 type Input struct {
 	Title      string          // of the page; "": from the first run
 	Runs       []Run           // one a mapping, in the order in which they are shown
+	Sections   []Section       // what was computed beside the mappings, after them
 	Warnings   []store.Warning // of the run as a whole; those of mappings and analyses are added, repeats dropped
 	Provenance Provenance
 	Credits    []Credit // of the photographs used as stimuli
@@ -27,6 +28,7 @@ type Run struct {
 	Geometry   *cortex.Geometry // nil: units without places, no plates
 	Outlines   []draw.Outline   // regions drawn on the plates; nil: those of the mapping's vertices, see Outlines
 	Difficulty string           // how hard the simulated subject is, paragraphs with blank lines between; "" for real data
+	Sections   []Section        // further analyses of this mapping, after its regions
 	Features   *store.Manifest  // of the tokens it was fitted to; nil: not shown
 }
 

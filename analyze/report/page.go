@@ -30,6 +30,7 @@ type page struct {
 	Warnings   []store.Warning
 	Overview   *table // of several mappings; nil for one
 	Runs       []run
+	Sections   []section
 	Provenance Provenance
 	Credits    []creditGroup
 	Photos     int
@@ -57,6 +58,7 @@ type run struct {
 	LayerTable *table
 	ROIs       *table
 	Clusters   *table
+	Sections   []section
 	Curve      *figure
 	Methods    []string
 	Facts      []Fact
@@ -82,28 +84,41 @@ type cell struct {
 }
 
 // render writes report.html.
-func render(w io.Writer, in Input, figures []runFigures) error {
+func render(w io.Writer, in Input, figures []runFigures, sections []section) error {
 	t, err := template.New("report").Parse(pageHTML)
 	if err != nil {
 		return err // a bug: the template is embedded
 	}
-	p := newPage(in, figures)
+	p := newPage(in, figures, sections)
 	if err := p.script(in); err != nil {
 		return err
 	}
 	return t.Execute(w, p)
 }
 
-func newPage(in Input, figures []runFigures) *page {
+func newPage(in Input, figures []runFigures, sections []section) *page {
 	p := &page{Title: in.Title, CSS: template.CSS(pageCSS), Provenance: in.Provenance, Credits: groupCredits(in.Credits),
 		Photos: len(in.Credits), Sources: in.Sources, Citations: citations(in)}
-	if p.Title == "" {
+	switch {
+	case p.Title != "":
+	case len(in.Runs) > 0:
 		p.Title = heading(in.Runs[0])
+	default:
+		p.Title = in.Sections[0].Title
 	}
 	number := 0
 	for i, r := range in.Runs {
 		p.Simulated = p.Simulated || r.Mapping.Info.Simulated
 		p.Runs = append(p.Runs, newRun(i, r, figures[i], &number))
+	}
+	p.Sections = sections
+	for i := range p.Sections {
+		p.Sections[i].ID = fmt.Sprintf("part%d-%s", i+1, p.Sections[i].ID)
+		for _, fig := range p.Sections[i].Figures {
+			number++
+			fig.Number = number
+		}
+		p.Simulated = p.Simulated || p.Sections[i].Simulated
 	}
 	if len(in.Runs) > 1 {
 		p.Overview = overview(in.Runs)
@@ -194,6 +209,10 @@ func newRun(i int, r Run, f runFigures, number *int) run {
 	if c := r.Results.Clusters; c != nil && len(c.Size) > 0 {
 		out.Clusters = clusterTable(r)
 	}
+	out.Sections = f.Sections
+	for i := range out.Sections {
+		out.Sections[i].ID = out.ID + "-" + out.Sections[i].ID
+	}
 	for _, fig := range out.figures() {
 		*number++
 		fig.Number = *number
@@ -215,6 +234,9 @@ func (r *run) figures() []*figure {
 	}
 	add(r.Alignment)
 	add(r.Layers)
+	for i := range r.Sections {
+		out = append(out, r.Sections[i].Figures...)
+	}
 	add(r.Curve)
 	return out
 }

@@ -21,7 +21,7 @@ type Output struct {
 
 // Write renders tables, plates and the page under dir, which is made if it is missing.
 func Write(ctx context.Context, dir string, in Input) (*Output, error) {
-	if len(in.Runs) == 0 {
+	if len(in.Runs) == 0 && len(in.Sections) == 0 {
 		return nil, fault.Inputf("nothing to report: no mapping was given")
 	}
 	out := &Output{HTML: filepath.Join(dir, "report.html"), Tables: map[string]string{}}
@@ -41,8 +41,12 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 	if err := shrink(figures, plateBudget); err != nil {
 		return nil, err
 	}
+	sections, err := drawSections(filepath.Join(dir, "plates"), "", in.Sections)
+	if err != nil {
+		return nil, err
+	}
 	var buf bytes.Buffer
-	if err := render(&buf, in, figures); err != nil {
+	if err := render(&buf, in, figures, sections); err != nil {
 		return nil, err
 	}
 	out.Bytes = buf.Len()
@@ -56,13 +60,25 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 func tables(in Input) []*analyze.Table {
 	var names []string
 	byName := map[string][]*analyze.Table{}
+	add := func(t *analyze.Table) {
+		if t == nil {
+			return
+		}
+		if byName[t.Name] == nil {
+			names = append(names, t.Name)
+		}
+		byName[t.Name] = append(byName[t.Name], t)
+	}
 	for _, r := range in.Runs {
 		for _, t := range r.Results.Tables {
-			if byName[t.Name] == nil {
-				names = append(names, t.Name)
-			}
-			byName[t.Name] = append(byName[t.Name], t)
+			add(t)
 		}
+		for _, s := range r.Sections {
+			add(s.Table)
+		}
+	}
+	for _, s := range in.Sections {
+		add(s.Table)
 	}
 	var out []*analyze.Table
 	for _, name := range names {

@@ -56,9 +56,10 @@ type Extract struct {
 	Protocol    string `yaml:"protocol" json:"protocol"`       // "": what fit.protocol says | sound | paper
 	Batch       int    `yaml:"batch" json:"batch"`             // images a Run; 0: chosen
 	Compression string `yaml:"compression" json:"compression"` // none | snappy | zstd
+	Native      Layers `yaml:"native" json:"native"`           // pictures stored on native grids, too: auto | none | all | list of names and globs
 }
 
-// Layers is a selection of layers: one word in YAML, or a list.
+// Layers is a selection of layers, or of pictures: one word in YAML, or a list.
 type Layers []string
 
 // Fit says how brains are predicted.
@@ -106,6 +107,7 @@ func Defaults() Config {
 			Layers:      Layers{"auto"},
 			Grid:        8,
 			Compression: "none",
+			Native:      Layers{"auto"},
 		},
 		Fit: Fit{
 			Ablation: "none",
@@ -207,6 +209,8 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("subjects", "no subject is named").Remedy("for example  subjects: [demo:simulated]"))
 	case len(c.Fit.Seeds) == 0:
 		errs = append(errs, doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]"))
+	case len(c.Extract.Native) == 0:
+		errs = append(errs, doc.Fault("extract.native", "no picture is named").Remedy("for example  native: none"))
 	case len(c.Extract.Layers) == 0:
 		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
 	case c.Extract.Grid != 8:

@@ -79,5 +79,8 @@ func (r *run) resultsKey(mappings []*mapped) key {
 		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label,
 			c.Licence, c.Origin, b.Licence, b.Attribution})
 	}
+	for _, l := range r.alike {
+		parts = append(parts, l.stored.Name, []string{l.stored.Key, l.nativeKey(), l.Network.Name, l.Brain.Name, l.Brain.dataKey, l.Setting.Label})
+	}
 	return newKey("results", resultsVersion, parts...)
 }

@@ -85,7 +85,10 @@ func (r *run) open() error {
 		}
 		r.brains = append(r.brains, b)
 	}
-	return distinctSubjects(r.brains)
+	if err := distinctSubjects(r.brains); err != nil {
+		return err
+	}
+	return r.namePictures()
 }
 
 // network opens a model once for each way in which a sweep's settings choose its layers.

@@ -6,6 +6,7 @@
 // done. Networks and subjects are opened and checked before anything is written below out.
 //
 //	features     (network, image set)          → OUT/features/…
+//	native       (network, named pictures)     → OUT/features/…
 //	responses    (simulated subject)           → OUT/subjects/…
 //	mapping      (features, subject, seed)     → OUT/mappings/…
 //	results      (all mappings)                → OUT/results
@@ -80,6 +81,7 @@ type run struct {
 	brains   []*brain
 	graph    *tasks.Graph
 	mappings []*mapped
+	alike    []*likeness
 
 	mu      sync.Mutex // of what follows, which tasks share
 	runtime *ort.Runtime

@@ -17,6 +17,7 @@ type setting struct {
 	Config   *config.Config // of this setting; the run's is the file's
 	Label    string         // what is swept: "fit.images=500 fit.protocol=paper"
 	networks []*network
+	named    map[*brain][]int // pictures that extract.native names
 }
 
 // work is what a task's function gets: the task's own log, progress and context.
@@ -34,6 +35,7 @@ func (r *run) plan() {
 		for _, b := range r.brains {
 			for _, n := range s.networks {
 				s.features(n, b)
+				s.native(n, b)
 			}
 		}
 	}
@@ -42,6 +44,9 @@ func (r *run) plan() {
 	}
 	for _, s := range r.settings {
 		for _, b := range r.brains {
+			if b.RDMs != nil {
+				continue // nothing can be fitted to dissimilarities
+			}
 			r.responses(b)
 			for _, n := range s.networks {
 				s.maps(n, b)
@@ -50,6 +55,9 @@ func (r *run) plan() {
 	}
 	if r.Until == Fit {
 		return
+	}
+	for _, s := range r.settings {
+		s.likenesses()
 	}
 	r.results()
 }

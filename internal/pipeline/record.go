@@ -13,7 +13,7 @@ import (
 
 // Task is one folder that had to exist.
 type Task struct {
-	Kind    string  `json:"kind"` // features, responses, mapping, results
+	Kind    string  `json:"kind"` // features, native, responses, mapping, results
 	Name    string  `json:"name"`
 	Key     string  `json:"key"`
 	Folder  string  `json:"folder"` // below out

@@ -47,6 +47,9 @@ func (r *run) results() {
 	for _, m := range r.mappings {
 		needs = append(needs, m.task)
 	}
+	for _, l := range r.alike {
+		needs = append(needs, l.needs()...)
+	}
 	t := r.add("results", "tables, maps and report", r.resultsKey(r.mappings), resultsFolder, needs, r.analyze)
 	t.Fixed, t.Some = true, true
 }
@@ -127,6 +130,12 @@ func (r *run) analyze(w work) error {
 			return err
 		}
 	}
+	alike, lacking, err := r.scored(w)
+	if err != nil {
+		return err
+	}
+	m.Warnings = append(m.Warnings, lacking...)
+	in.Sections = rdmSections(alike)
 	m.Seconds["analyses"] = time.Since(start).Seconds()
 	if in.Credits, in.Sources, err = r.credits(); err != nil {
 		return err
@@ -141,6 +150,7 @@ func (r *run) analyze(w work) error {
 	}
 	m.Seconds["report"] = time.Since(start).Seconds()
 	m.Summary, m.Notes = summarise(in.Runs)
+	m.Notes = append(m.Notes, rdmNotes(alike)...)
 	m.Report = filepath.Base(out.HTML)
 	m.Warnings = distinct(m.Warnings)
 	if m.Tables, err = list(w.Dir, "tables/*.csv"); err != nil {
@@ -347,6 +357,9 @@ func list(dir, pattern string) ([]string, error) {
 
 // summarise is what is printed at the end: a row a mapping, and what must be read with it.
 func summarise(runs []report.Run) (rows [][]string, notes []string) {
+	if len(runs) == 0 {
+		return nil, nil
+	}
 	rows = [][]string{{"network", "subject", "method", "units", "R2", "R2/ceiling", "slope [95 %]", "b0", "b1"}}
 	for _, run := range runs {
 		rows = append(rows, summaryRow(run))

@@ -72,7 +72,11 @@ func (f *Features) openLayer(l int) error {
 		if i == 0 {
 			tokens = p.tokens
 		}
-		if err := p.belongs(FeatureMeta{Layer: layer, Tokens: tokens, ModelSHA256: f.Manifest.Model.SHA256, Key: f.Manifest.Key}); err != nil {
+		meta := FeatureMeta{Layer: layer, Tokens: tokens, ModelSHA256: f.Manifest.Model.SHA256, Key: f.Manifest.Key}
+		if f.Manifest.Grid == 0 {
+			meta.Grid = layer.Grid
+		}
+		if err := p.belongs(meta); err != nil {
 			return err
 		}
 		if err := f.joinRows(l, rows, p); err != nil {

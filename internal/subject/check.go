@@ -156,6 +156,14 @@ func (c *checker) pictures() {
 		last := &c.Findings[len(c.Findings)-1]
 		last.What = fmt.Sprintf("%d pictures can't be decoded; the first: %s", bad, strings.TrimPrefix(last.What, "can't be decoded: "))
 	}
+	if s.RDMs != nil {
+		people := 0
+		for _, r := range s.RDMs {
+			people = max(people, len(r.People))
+		}
+		c.Counts["rois"], c.Counts["people"] = len(s.RDMs), people
+		return
+	}
 	if n := s.Images.Len(); n < fewPictures {
 		c.add("few-pictures", Warn, c.b.folder.path, "record more", "%d different pictures: scores on a tenth of them are rough", n)
 	}

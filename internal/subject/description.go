@@ -24,6 +24,7 @@ type description struct {
 	Positions       positionsForm
 	ROIs            []roiForm
 	Hierarchy       []Level
+	RDMs            []rdmForm
 }
 
 type ceilingForm struct {
@@ -104,6 +105,12 @@ func describe(name string, data []byte) (*description, *strictyaml.Doc, error) {
 	d.Ceiling.Kind, d.Ceiling.Missing = "fraction", math.NaN()
 	if err := doc.Decode(d); err != nil {
 		return nil, nil, err
+	}
+	if doc.Has("rdms") {
+		if err := d.checkHead(doc); err != nil {
+			return nil, nil, err
+		}
+		return d, doc, d.checkRDMs(doc)
 	}
 	for _, check := range []func(*strictyaml.Doc) error{d.checkHead, d.checkResponses, d.checkCeiling, d.checkPositions, d.checkROIs, d.checkHierarchy} {
 		if err := check(doc); err != nil {

@@ -48,6 +48,14 @@ func (s *Subject) digest() [32]byte {
 		d.texts(s.Groups[column])
 	}
 	d.floats([]float32{float32(s.StimulusDegrees)})
+	for _, r := range s.RDMs {
+		d.text(r.ROI)
+		for _, pairs := range r.People {
+			for _, x := range pairs {
+				d.number(int64(math.Float64bits(x)))
+			}
+		}
+	}
 	return [32]byte(d.h.Sum(nil))
 }
 

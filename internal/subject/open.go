@@ -70,19 +70,29 @@ type step struct {
 }
 
 func (b *builder) plain() []step {
-	without := func(do func() error) func(context.Context) error {
+	always := func(do func() error) func(context.Context) error {
 		return func(context.Context) error { return do() }
 	}
+	// what only responses have
+	recorded := func(do func(context.Context) error) func(context.Context) error {
+		return func(ctx context.Context) error {
+			if b.d.RDMs != nil {
+				return nil
+			}
+			return do(ctx)
+		}
+	}
 	return []step{
-		{"description", nil, without(b.describe)},
+		{"description", nil, always(b.describe)},
 		{"pictures", []string{"description"}, b.images},
-		{"responses", []string{"pictures"}, without(b.openResponses)},
-		{"positions", []string{"responses"}, without(b.positions)},
-		{"values", []string{"responses"}, b.responses},
-		{"ceiling", []string{"values"}, b.ceiling},
-		{"regions", []string{"positions"}, without(b.rois)},
-		{"hierarchy", []string{"regions"}, without(b.hierarchy)},
-		{"values", []string{"values"}, without(b.survey)},
+		{"rdms", []string{"pictures"}, b.readRDMs},
+		{"responses", []string{"pictures"}, recorded(always(b.openResponses))},
+		{"positions", []string{"responses"}, recorded(always(b.positions))},
+		{"values", []string{"responses"}, recorded(b.responses)},
+		{"ceiling", []string{"values"}, recorded(b.ceiling)},
+		{"regions", []string{"positions"}, recorded(always(b.rois))},
+		{"hierarchy", []string{"regions"}, recorded(always(b.hierarchy))},
+		{"values", []string{"values"}, recorded(always(b.survey))},
 	}
 }
 

@@ -14,6 +14,8 @@
 //	repeats     rows that show the same picture (or the same window of it, by content) are averaged, NaN left out
 //	ceiling     from a file, from single trials, or from the repeats; else unknown
 //	positions   vertices of a surface (on fsaverage5, 6 and 7 the embedded sphere), points of a CSV, or none
+//	rdms        in the place of responses: representational dissimilarities of regions, [pictures, pictures], with
+//	            people, or people and sessions, in front; sessions are averaged; nothing is fitted to them
 //	rois        .annot, .label, .label.gii, .npy, .csv, or a name that every unit gets
 //
 // Every path is inside the folder: os.Root opens them, so links that lead out are refused too. What
@@ -72,6 +74,8 @@ type Subject struct {
 	Ceiling   []float32  // [V] explainable fraction of the variance, 0..1, of the mean over Trials; NaN: unknown
 	NCSNR     []float32  // [V] signal's over noise's standard deviation of single trials; nil: unknown
 	Hierarchy []Level    // ordered, its ROIs as in ROIs; nil: no slope
+
+	RDMs []RDMs // of regions, in the place of responses; nil for others
 
 	Split  []string            // [N] "", train, val, test
 	Photo  []string            // [N] the photograph a window was cut from; never empty
