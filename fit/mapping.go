@@ -26,7 +26,7 @@ func (m *model) mapping(val, test *evaluation) *store.Mapping {
 		row := &out.Vertices[u]
 		row.Fitted = true
 		scoreRow(row, &val.tally[v], &test.tally[v])
-		m.picks(row, v)
+		m.sel.picks(row, v, m.Subject.StimulusDegrees)
 		copy(out.Selector[u*m.L:(u+1)*m.L], m.sel.layer[v*m.L:(v+1)*m.L])
 		local, global := test.share(v, shares)
 		depth, clipped := expected(shares)
@@ -93,9 +93,9 @@ func scoreRow(row *store.Vertex, val, test *tally) {
 	}
 }
 
-// picks fills what the selectors say about unit v.
-func (m *model) picks(row *store.Vertex, v int) {
-	p := m.sel.layer[v*m.L : (v+1)*m.L]
+// picks fills what the selectors say about unit v; degrees is the width of the picture, NaN where unknown.
+func (s *selection) picks(row *store.Vertex, v int, degrees float64) {
+	p := s.layer[v*s.L : (v+1)*s.L]
 	var at, entropy float64
 	best := 0
 	for l, x := range p {
@@ -108,14 +108,14 @@ func (m *model) picks(row *store.Vertex, v int) {
 		}
 	}
 	row.LayerArgmax, row.LayerExpected = int32(best), float32(at)
-	if m.L > 1 {
-		row.LayerEntropy = float32(entropy / math.Log(float64(m.L)))
+	if s.L > 1 {
+		row.LayerEntropy = float32(entropy / math.Log(float64(s.L)))
 	} else {
 		row.LayerEntropy = 0
 	}
-	row.Scale = m.sel.scale[v]
-	row.SpaceX, row.SpaceY = m.sel.space[2*v], m.sel.space[2*v+1]
-	if half := m.Subject.StimulusDegrees / 2; half > 0 {
+	row.Scale = s.scale[v]
+	row.SpaceX, row.SpaceY = s.space[2*v], s.space[2*v+1]
+	if half := degrees / 2; half > 0 {
 		x, y := float64(row.SpaceX)*half, -float64(row.SpaceY)*half // y of the image points down
 		row.EccDeg = float32(math.Hypot(x, y))
 		row.AngleDeg = float32(math.Atan2(y, x) * 180 / math.Pi)

@@ -56,6 +56,7 @@ type commands struct {
 	Subject subjectCmd `cmd:"" help:"Check a subject's folder, or begin one."`
 	Init    initCmd    `cmd:"" help:"Write a commented pipeline.yaml and subject template for your own data."`
 	Export  exportCmd  `cmd:"" help:"Write a network and what was fitted to it as one .onnx that predicts responses."`
+	Import  importCmd  `cmd:"" help:"Read weights published for the paper as a mapping, to compare with one's own."`
 	Predict predictCmd `cmd:"" help:"Predict the responses to new pictures with an exported encoder."`
 	Bench   benchCmd   `cmd:"" help:"The project's own comparisons, measured here, as tables."`
 	Doctor  doctorCmd  `cmd:"" help:"Check this machine: library, provider, memory, disk, tools."`

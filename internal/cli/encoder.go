@@ -97,3 +97,38 @@ func (c *predictCmd) Run(e *env) error {
 	}
 	return nil
 }
+
+type importCmd struct {
+	State   string `arg:"" placeholder:"STATE.pth" help:"A published state dict of FactorTopy, as PyTorch wrote it."`
+	Like    string `arg:"" placeholder:"RUN" help:"A run, or one mapping's folder, of the same subject: it has the places that the state lacks."`
+	Subject string `placeholder:"NAME" help:"Of several mappings: the subject's."`
+	Model   string `placeholder:"NAME" help:"Of several mappings: the network's, for the layers' names."`
+}
+
+func (importCmd) Help() string {
+	return "Reads weights that were published for the paper and puts them beside a run's mappings (mappings/published/…), to be compared with fits of your own. " +
+		"Nothing in the file is executed. Scores and shares stay empty: they need responses.\n\n" +
+		"Example:\n  cortexmap import downloaded.pth runs/clip --subject subj01"
+}
+
+func (c *importCmd) Run(e *env) error {
+	rt, err := e.start(e.ctx)
+	if err != nil {
+		return err
+	}
+	defer rt.Close()
+	out := e.flags.Out
+	if out == "" {
+		out = c.Like
+	}
+	dir, err := encoder.Import(e.ctx, rt, encoder.ImportOptions{State: c.State, Like: c.Like, Choice: encoder.Choice{Model: c.Model, Subject: c.Subject, Seed: -1},
+		Out: out, Threads: e.flags.Threads, Version: version()})
+	if err != nil {
+		return err
+	}
+	if e.flags.JSON {
+		return printJSON(e.stdout, map[string]string{"mapping": dir})
+	}
+	fmt.Fprintln(e.stdout, "mapping: "+dir)
+	return nil
+}

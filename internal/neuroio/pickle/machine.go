@@ -14,6 +14,7 @@ type mark struct{}
 
 // machine runs the opcodes. The first failure stays.
 type machine struct {
+	may   Allowed
 	b     []byte
 	at    int
 	stack []any
@@ -21,9 +22,22 @@ type machine struct {
 	err   error
 }
 
-// Decode reads one pickle. Its memory is a small multiple of len(b).
+// Allowed is what a pickle of some purpose may name; the zero value allows numbers, names and containers alone.
+type Allowed struct {
+	What       string          // the purpose, for messages: "a dict of names"
+	Globals    map[Global]bool // that may be named
+	Persistent bool            // references to things outside the pickle (BINPERSID), as PyTorch's tensors have
+	Fix        string          // the remedy where something else is asked for
+}
+
+// Decode reads one pickle of a mapping. Its memory is a small multiple of len(b).
 func Decode(b []byte) (any, error) {
-	m := &machine{b: b, memo: map[uint32]any{}}
+	return DecodeFor(b, Allowed{What: "a dict of names", Globals: globals, Fix: "save the mapping anew: numpy.save(name, {1: 'V1v', 2: 'V1d'})"})
+}
+
+// DecodeFor reads one pickle that may name what is allowed. Its memory is a small multiple of len(b).
+func DecodeFor(b []byte, may Allowed) (any, error) {
+	m := &machine{b: b, memo: map[uint32]any{}, may: may}
 	if len(b) < 2 || b[0] != 0x80 || b[1] < 2 || b[1] > 5 {
 		return nil, fault.Inputf("this is no pickle of protocol 2 to 5: it begins with % x", b[:min(2, len(b))])
 	}
@@ -55,8 +69,8 @@ func (m *machine) fail(format string, args ...any) {
 // refuse is for what Python would do and we won't.
 func (m *machine) refuse(format string, args ...any) {
 	m.fail(format, args...)
-	if e, ok := m.err.(*fault.Error); ok && e.Fix == "" {
-		m.err = e.Remedy("save the mapping anew: numpy.save(name, {1: 'V1v', 2: 'V1d'})")
+	if e, ok := m.err.(*fault.Error); ok && e.Fix == "" && m.may.Fix != "" {
+		m.err = e.Remedy("%s", m.may.Fix)
 	}
 }
 
@@ -141,10 +155,16 @@ func (m *machine) compound(op byte) {
 		m.global(op == 'c')
 	case 'R':
 		m.reduce()
+	case 'Q': // BINPERSID
+		if !m.may.Persistent {
+			m.refuse("the opcode %#02x is none that %s needs", op, m.may.What)
+			return
+		}
+		m.push(Reference{m.last(1)[0]})
 	case 'b':
 		m.build()
 	default:
-		m.refuse("the opcode %#02x is none that a dict of names needs", op)
+		m.refuse("the opcode %#02x is none that %s needs", op, m.may.What)
 	}
 }
 
@@ -175,8 +195,8 @@ func (m *machine) global(inline bool) {
 		name, _ = names[1].(string)
 	}
 	g := Global(module + "." + name)
-	if m.err == nil && !globals[g] {
-		m.refuse("it asks for %.80q, which a dict of names doesn't need", string(g))
+	if m.err == nil && !m.may.Globals[g] {
+		m.refuse("it asks for %.80q, which %s doesn't need", string(g), m.may.What)
 	}
 	m.push(g)
 }
@@ -191,14 +211,20 @@ func (m *machine) reduce() {
 	if !known || !tuple {
 		m.fail("%s is called with %s", kind(v[0]), kind(v[1]))
 	}
+	if class == orderedDict && len(args) == 0 {
+		m.push(&Dict{})
+		return
+	}
 	m.push(&Object{Class: class, Args: args})
 }
 
 func (m *machine) build() {
 	state := m.last(1)
 	o, ok := m.top().(*Object)
+	_, dict := m.top().(*Dict)
 	switch {
 	case m.err != nil:
+	case dict: // an OrderedDict's attributes, which say nothing about its items
 	case !ok:
 		m.fail("%s is given a state", kind(m.top()))
 	case o.State != nil:

@@ -1,6 +1,6 @@
-// Package pickle reads the one kind of Python pickle that brain data come in: a dict of numbers and names,
-// saved by numpy.save, such as the mapping_*.npy of the Algonauts 2023 challenge. Nothing in a file is
-// ever imported, called or run.
+// Package pickle reads Python pickles as trees of what they say. Brain data come with one kind: a dict of
+// numbers and names, saved by numpy.save, such as the mapping_*.npy of the Algonauts 2023 challenge
+// ([Mapping]); package torch reads another. Nothing in a file is ever imported, called or run.
 //
 // # The format
 //
@@ -19,10 +19,11 @@
 //	94 MEMOIZE  71 n, 72 n:4 BINPUT     68 n, 6A n:4 BINGET
 //	63 module 0A name 0A GLOBAL         93 STACK_GLOBAL: module and name from the stack
 //	52 REDUCE: a global and its arguments    62 BUILD: an object and its state
+//	51 BINPERSID: what the value on the stack refers to, outside the pickle (PyTorch's tensors)
 //
 // Any other opcode is refused, and so is any global but numpy's _reconstruct, scalar, ndarray and dtype
 // (whose module is numpy.core.multiarray in numpy 1, numpy._core.multiarray in numpy 2) and _codecs.encode,
-// by which protocol 2 writes bytes. REDUCE and BUILD only group: what comes out is the tree of what the
+// by which protocol 2 writes bytes; [DecodeFor] takes a list of its caller's. REDUCE and BUILD only group: what comes out is the tree of what the
 // file says.
 //
 // The dict stands at the end of an array's state:
@@ -46,6 +47,8 @@ type (
 	Dict struct{ Keys, Values []any }
 	// Global is the name of something that would be imported: module.name.
 	Global string
+	// Reference is something outside the pickle that ID names.
+	Reference struct{ ID any }
 	// Object is what Python would make by calling Class with Args and then giving it State.
 	Object struct {
 		Class Global
@@ -60,6 +63,9 @@ var globals = map[Global]bool{
 	"numpy.core.multiarray.scalar": true, "numpy._core.multiarray.scalar": true,
 	"numpy.ndarray": true, "numpy.dtype": true, "_codecs.encode": true,
 }
+
+// orderedDict is read as a Dict wherever it may be named.
+const orderedDict Global = "collections.OrderedDict"
 
 // kind names a value in faults.
 func kind(v any) string {
@@ -82,6 +88,8 @@ func kind(v any) string {
 		return string(v)
 	case *Object:
 		return "a " + string(v.Class)
+	case Reference:
+		return "a reference"
 	}
 	return "a mark"
 }
