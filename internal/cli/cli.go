@@ -54,6 +54,9 @@ type commands struct {
 	Analyze analyzeCmd `cmd:"" help:"The same file, all stages (what is done is skipped)."`
 	Inspect inspectCmd `cmd:"" help:"Show a network's inputs, layers, preprocessing and cost."`
 	Subject subjectCmd `cmd:"" help:"Check a subject's folder, or begin one."`
+	Status  statusCmd  `cmd:"" help:"Show how far a run or sweep is: done, running, queued, failed, lost."`
+	Verify  verifyCmd  `cmd:"" help:"Compute all digests again and say whether results follow from inputs, settings and version."`
+	Clean   cleanCmd   `cmd:"" help:"Show, and with --yes remove, what nothing refers to in an output folder."`
 	Init    initCmd    `cmd:"" help:"Write a commented pipeline.yaml and subject template for your own data."`
 	Export  exportCmd  `cmd:"" help:"Write a network and what was fitted to it as one .onnx that predicts responses."`
 	Import  importCmd  `cmd:"" help:"Read weights published for the paper as a mapping, to compare with one's own."`

@@ -23,6 +23,7 @@ type progress struct {
 	stage   string
 	started time.Time
 	last    time.Time
+	heard   time.Time // when the stage was last told of
 }
 
 // every is how often a plain line is printed where there is no terminal.
@@ -41,6 +42,10 @@ func (p *progress) update(stage string, done, total int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	now := time.Now()
+	if stage != p.stage && p.stage != "" && now.Sub(p.heard) < quietStage {
+		return // of several tasks at work one is followed
+	}
+	p.heard = now
 	if stage != p.stage {
 		p.finish()
 		p.stage, p.started, p.last = stage, now, now
@@ -69,6 +74,20 @@ func (p *progress) update(stage string, done, total int) {
 		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
 	}
 	fmt.Fprintf(p.w, "%s: %d of %d, %.0f/s, %s left\n", stage, done, total, rate, left)
+}
+
+// quietStage is how long a stage may say nothing before another one is followed.
+const quietStage = 2 * time.Second
+
+// ended tells that a task has ended: one line each, with how many of all there are.
+func (p *progress) ended(name, state string, seconds float64, done, total int) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.stage = ""
+	p.finish()
+	if !p.quiet {
+		fmt.Fprintf(p.w, "[%d of %d] %s: %s in %s\n", done, total, name, state, time.Duration(seconds*float64(time.Second)).Round(100*time.Millisecond))
+	}
 }
 
 // close takes the bar off the screen.

@@ -19,7 +19,9 @@ import (
 // stageCmd is what run, extract, fit and analyze share.
 type stageCmd struct {
 	What      []string `arg:"" optional:"" name:"file" placeholder:"FILE.yaml|MODEL.onnx" help:"A pipeline file; or networks, which take the place of pipeline.yaml's. Default: pipeline.yaml here, else the built-in one."`
-	KeepGoing bool     `help:"Leave out pictures that can't be decoded instead of stopping; they are named in the manifest."`
+	KeepGoing bool     `help:"Go on with the other tasks when one fails (exit code 4), and leave out pictures that can't be decoded; they are named in the manifest."`
+	DryRun    bool     `help:"Show what would be done, what is done, and the time, memory and disk that each task takes. Writes nothing."`
+	Explain   bool     `help:"Show why each task would run: what has changed since the nearest folder was made. Writes nothing."`
 }
 
 type (
@@ -63,17 +65,42 @@ func (c *stageCmd) run(e *env, until pipeline.Stage) error {
 	if err != nil {
 		return err
 	}
+	o := pipeline.Options{
+		Config: cfg, Demo: demo, Until: until, OrtLib: e.flags.OrtLib, Offline: e.flags.Offline, KeepGoing: c.KeepGoing,
+		Version: version(), Command: strings.Join(os.Args, " "), Log: e.log,
+	}
+	if c.DryRun || c.Explain {
+		return c.show(e, o)
+	}
 	bar := newProgress(e.stderr, e.flags.Quiet)
 	defer bar.close()
 	e.log = slog.New(newHandler(bar.beside(), e.flags.Quiet))
-	res, err := pipeline.Run(e.ctx, pipeline.Options{
-		Config: cfg, Demo: demo, Until: until, OrtLib: e.flags.OrtLib, Offline: e.flags.Offline, KeepGoing: c.KeepGoing,
-		Version: version(), Command: strings.Join(os.Args, " "), Log: e.log, Progress: bar.update,
-	})
+	o.Log, o.Progress, o.Ended = e.log, bar.update, bar.ended
+	res, err := pipeline.Run(e.ctx, o)
 	bar.close()
+	if err != nil && fault.ClassOf(err) != fault.Partial {
+		return err
+	}
+	if e := e.printResult(res, cfg.Out); e != nil {
+		return e
+	}
+	return err
+}
+
+// show prints the plan instead of doing it.
+func (c *stageCmd) show(e *env, o pipeline.Options) error {
+	s, err := pipeline.Look(e.ctx, o, c.Explain)
 	if err != nil {
 		return err
 	}
+	if e.flags.JSON {
+		return printJSON(e.stdout, s)
+	}
+	e.printPlan(s, c.Explain)
+	return nil
+}
+
+func (e *env) printResult(res *pipeline.Result, out string) error {
 	if e.flags.JSON {
 		return printJSON(e.stdout, res)
 	}
@@ -86,7 +113,7 @@ func (c *stageCmd) run(e *env, until pipeline.Stage) error {
 	if res.Report != "" {
 		fmt.Fprintln(e.stdout, "report: "+res.Report)
 	} else {
-		fmt.Fprintln(e.stdout, "done: "+cfg.Out)
+		fmt.Fprintln(e.stdout, "done: "+out)
 	}
 	return nil
 }

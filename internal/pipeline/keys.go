@@ -14,7 +14,7 @@ const (
 	featuresVersion  = 1
 	responsesVersion = 1
 	mappingVersion   = 2
-	resultsVersion   = 2
+	resultsVersion   = 3
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.

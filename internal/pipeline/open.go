@@ -17,6 +17,7 @@ import (
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
+	"cortexmap/internal/strictyaml"
 	"cortexmap/internal/subject"
 )
 
@@ -78,6 +79,9 @@ func (r *run) open() error {
 			return err
 		}
 	}
+	if err := r.groups(); err != nil {
+		return err
+	}
 	for _, s := range r.Config.Subjects {
 		b, err := r.openSubject(s)
 		if err != nil {
@@ -89,6 +93,27 @@ func (r *run) open() error {
 		return err
 	}
 	return r.namePictures()
+}
+
+// groups checks that the groups of a sweep name networks that are there.
+func (r *run) groups() error {
+	var names []string
+	for _, n := range r.networks {
+		names = append(names, n.Name)
+	}
+	for group, members := range r.Config.Sweep.Groups {
+		for _, m := range members {
+			if slices.Contains(names, m) {
+				continue
+			}
+			f := fault.Inputf("sweep.groups.%s: no network is called %q", group, m)
+			if near := strictyaml.Nearest(m, names); near != "" {
+				return f.Remedy("did you mean %s?", near)
+			}
+			return f.Remedy("the networks are called %s", strings.Join(names, ", "))
+		}
+	}
+	return nil
 }
 
 // network opens a model once for each way in which a sweep's settings choose its layers.

@@ -56,6 +56,9 @@ type Options struct {
 	Log       *slog.Logger
 	// Progress is told, from any goroutine, how far a task is.
 	Progress func(stage string, done, total int)
+	// Ended is told, from one goroutine at a time, that a task was worked at and has ended, and how many of all
+	// are finished. May be nil.
+	Ended func(name, state string, seconds float64, finished, all int)
 }
 
 // Result is what a run made.
@@ -99,6 +102,7 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	r.plan()
+	r.estimate()
 	stop, err := r.begin()
 	if err != nil {
 		return nil, err
@@ -144,6 +148,9 @@ func (r *run) local() *tasks.Local {
 			Progress: func(_ *tasks.Task, phase string, done, total int) { r.Progress(phase, done, total) },
 			Changed: func(t *tasks.Task) {
 				r.Log.Debug(t.State.String(), "kind", t.Kind, "name", t.Name, "key", t.Key, "seconds", t.Seconds)
+				if r.Ended != nil && (t.State == tasks.Done || t.State == tasks.Failed) {
+					r.Ended(t.Kind+" "+t.Name, t.State.String(), t.Seconds, r.graph.Count(tasks.Kept, tasks.Done), len(r.graph.Tasks))
+				}
 			},
 		},
 		Cores: ort.Threads(0), Memory: r.memory(),
@@ -263,9 +270,10 @@ func (r *run) close() {
 // warn adds a warning, and says it, once.
 func (r *run) warn(w store.Warning) {
 	r.mu.Lock()
-	if !slices.Contains(r.result.Warnings, w) {
-		r.result.Warnings = append(r.result.Warnings, w)
+	defer r.mu.Unlock()
+	if slices.Contains(r.result.Warnings, w) {
+		return
 	}
-	r.mu.Unlock()
+	r.result.Warnings = append(r.result.Warnings, w)
 	r.Log.Warn(w.Text, "id", w.ID)
 }

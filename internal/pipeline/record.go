@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"encoding/json"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -47,6 +48,7 @@ type runFile struct {
 	Format   int             `json:"format"`
 	Version  string          `json:"version"`
 	Command  string          `json:"command"`
+	Folder   string          `json:"folder"` // in which it was started, where relative paths begin
 	Library  string          `json:"onnxruntime,omitempty"`
 	Device   string          `json:"device,omitempty"`
 	Config   any             `json:"config"`
@@ -62,8 +64,12 @@ type runFile struct {
 // record writes run.json: at the beginning with the state running, so that an end that nobody could tell
 // of doesn't look like success, and in the end.
 func (r *run) record(state string, failure error) error {
+	folder, err := os.Getwd()
+	if err != nil {
+		return durable.Explain(err, ".")
+	}
 	f := runFile{
-		Format: 1, Version: r.Version, Command: r.Command, Device: r.device, Config: r.Config,
+		Format: 1, Version: r.Version, Command: r.Command, Folder: folder, Device: r.device, Config: r.Config,
 		Started: r.started, Ended: time.Now(), State: state,
 		Tasks: append([]Task{}, r.result.Tasks...), Warnings: append([]store.Warning{}, r.result.Warnings...), Report: r.result.Report,
 	}

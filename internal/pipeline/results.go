@@ -112,6 +112,11 @@ func (r *run) analyze(w work) error {
 	m.Warnings = slices.Concat(r.result.Warnings, said, lacking)
 	r.mu.Unlock()
 	in := report.Input{Warnings: m.Warnings}
+	vertices, err := store.CreateVertices(filepath.Join(w.Dir, store.VerticesName))
+	if err != nil {
+		return err
+	}
+	defer vertices.Abort()
 	start := time.Now()
 	for i, mapping := range mappings {
 		w.Progress("analyze", i, len(mappings))
@@ -126,6 +131,9 @@ func (r *run) analyze(w work) error {
 			}
 		}
 		in.Runs = append(in.Runs, run)
+		if err := vertices.Add(mapping.Mapping); err != nil {
+			return err
+		}
 		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
 			return err
 		}
@@ -136,6 +144,9 @@ func (r *run) analyze(w work) error {
 	}
 	m.Warnings = append(m.Warnings, lacking...)
 	in.Sections = rdmSections(alike)
+	if err := vertices.Commit(); err != nil {
+		return err
+	}
 	m.Seconds["analyses"] = time.Since(start).Seconds()
 	if in.Credits, in.Sources, err = r.credits(); err != nil {
 		return err

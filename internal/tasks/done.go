@@ -1,6 +1,7 @@
 package tasks
 
 import (
+	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
@@ -242,4 +243,13 @@ func raw(parts []Part) []RawPart {
 		out[i] = RawPart{p.Name, data}
 	}
 	return out
+}
+
+// compact is JSON without spaces.
+func compact(v json.RawMessage) []byte {
+	var b bytes.Buffer
+	if err := json.Compact(&b, v); err != nil {
+		return v // it is compared, and shown, as it is
+	}
+	return b.Bytes()
 }
