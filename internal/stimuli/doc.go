@@ -3,7 +3,7 @@
 // # Identity
 //
 // A picture is its content, never its name. Its digest is the SHA-256 of the encoded file as it lies in the
-// folder or zip. A window of a picture (a rectangle, perhaps mirrored) is a stimulus of its own, with the digest
+// folder or zip, or, where there is no file but an array of pictures (Brick), of its RGB bytes. A window of a picture (a rectangle, perhaps mirrored) is a stimulus of its own, with the digest
 //
 //	SHA-256(digest of the file ‖ x ‖ y ‖ w ‖ h ‖ mirror)      x, y, w, h uint32 little-endian, mirror one byte
 //

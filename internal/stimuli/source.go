@@ -79,8 +79,9 @@ type source struct {
 	dir       string
 	where     string
 	maxPixels int
-	closer    io.Closer       // nil: nothing to close
-	files     map[string]file // by path below dir; complete before the set is handed out, then only read
+	closer    io.Closer                       // nil: nothing to close
+	files     map[string]file                 // by path below dir; complete before the set is handed out, then only read
+	array     func(name string) (*RGB, error) // of pictures that lie in an array; nil: they are files
 	decoded   cache
 }
 
@@ -294,13 +295,15 @@ func (s *source) read(name, place string) ([]byte, error) {
 // photo is a file's picture, from the cache if it was asked for lately.
 func (s *source) photo(name string) (*RGB, error) {
 	return s.decoded.get(name, func() (*RGB, error) {
+		if s.array != nil {
+			return s.fromArray(name)
+		}
 		data, err := s.read(name, s.place(name))
 		if err != nil {
 			return nil, err
 		}
 		if sha256.Sum256(data) != s.files[name].digest {
-			return nil, fault.Inputf("the file changed while it was in use").In("%s", s.place(name)).
-				Remedy("run again; what was made from the old picture is recognised and made anew")
+			return nil, s.changed(name)
 		}
 		img, err := Decode(data, s.maxPixels)
 		var f *fault.Error
@@ -309,6 +312,23 @@ func (s *source) photo(name string) (*RGB, error) {
 		}
 		return img, err
 	})
+}
+
+// fromArray is a picture that lies in an array.
+func (s *source) fromArray(name string) (*RGB, error) {
+	img, err := s.array(name)
+	if err != nil {
+		return nil, err
+	}
+	if sha256.Sum256(img.Pix) != s.files[name].digest {
+		return nil, s.changed(name)
+	}
+	return img, nil
+}
+
+func (s *source) changed(name string) error {
+	return fault.Inputf("the file changed while it was in use").In("%s", s.place(name)).
+		Remedy("run again; what was made from the old picture is recognised and made anew")
 }
 
 // explain makes a fault of a file system's error.

@@ -214,8 +214,8 @@ func (d *description) checkROIs(doc *strictyaml.Doc) error {
 			return doc.Fault(key+".family", "%q may hold no slash, which separates family and name", r.Family)
 		case r.Names != nil && !strings.HasSuffix(r.File, ".npy"):
 			return doc.Fault(key+".names", "names belong to a .npy file of numbers")
-		case r.Names == nil && strings.HasSuffix(r.File, ".npy"):
-			return doc.Fault(key, "the numbers of %s need names", r.File).Remedy("write for instance `names: {1: V1, 2: V2}`")
+		case r.Names == nil && strings.HasSuffix(r.File, ".npy") && known().family(r.Family) == nil:
+			return doc.Fault(key, "the numbers of %s need names", r.File).Remedy("write for instance `names: {1: V1, 2: V2}`, or a `family` whose numbers are known (README)")
 		case r.File != "" && r.Name != "" && !strings.HasSuffix(r.File, ".label"):
 			return doc.Fault(key+".name", "only a .label file takes a name, others bring their own")
 		}

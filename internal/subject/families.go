@@ -13,59 +13,38 @@ import (
 	"cortexmap/internal/neuroio/pickle"
 )
 
-// family is one of the challenge's six maps of regions: its name, the regions of the labels 1, 2, …, and
-// regions that are two of them together. A vertex may lie in a region of several families.
-type family struct {
-	name     string
-	labels   []string
-	combined map[string][]string
-}
-
-// families are neuro.md 2.1's, the order of labels as in the challenge's files.
-var families = []family{
-	{"prf-visualrois", []string{"V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4"},
-		map[string][]string{"V1": {"V1v", "V1d"}, "V2": {"V2v", "V2d"}, "V3": {"V3v", "V3d"}}},
-	{"floc-bodies", []string{"EBA", "FBA-1", "FBA-2", "mTL-bodies"}, map[string][]string{"FBA": {"FBA-1", "FBA-2"}}},
-	{"floc-faces", []string{"OFA", "FFA-1", "FFA-2", "mTL-faces", "aTL-faces"}, map[string][]string{"FFA": {"FFA-1", "FFA-2"}}},
-	{"floc-places", []string{"OPA", "PPA", "RSC"}, nil},
-	{"floc-words", []string{"OWFA", "VWFA-1", "VWFA-2", "mfs-words", "mTL-words"}, map[string][]string{"VWFA": {"VWFA-1", "VWFA-2"}}},
-	{"streams", []string{"early", "midventral", "midlateral", "midparietal", "ventral", "lateral", "parietal"}, nil},
-}
-
-// paperLevels are the publication's order of regions.
-var paperLevels = []Level{
-	{"V1", []string{"V1"}}, {"V2", []string{"V2"}}, {"V3", []string{"V3"}}, {"hV4", []string{"hV4"}},
-	{"high", []string{"EBA", "FFA", "OPA", "PPA"}},
-}
+// challengeFamilies are those whose maps the challenge gives, in the order of neuro.md 2.1.
+var challengeFamilies = []string{"prf-visualrois", "floc-bodies", "floc-faces", "floc-places", "floc-words", "streams"}
 
 // families fills s.ROIs from the maps that are there.
 func (c *challenge) families() error {
 	s := c.s
-	r := &regions{units: make([]map[string]bool, s.Units), names: map[string]int{}}
+	r := newRegions(s.Units)
 	var all []error
 	var absent []string
-	for _, f := range families {
-		there, err := c.family(r, f)
+	for _, name := range challengeFamilies {
+		there, err := c.family(r, r.atlas.family(name))
 		all = append(all, err)
 		if !there {
-			absent = append(absent, f.name)
+			absent = append(absent, name)
 		}
 	}
 	if err := errors.Join(all...); err != nil {
 		return err
 	}
 	if absent != nil {
-		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions are not in %s: %s", s.Name, len(absent), len(families), maskFolder, strings.Join(absent, ", ")))
+		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions are not in %s: %s", s.Name, len(absent), len(challengeFamilies), maskFolder, strings.Join(absent, ", ")))
 	}
 	c.finish(r)
+	c.tellEmpty()
 	return nil
 }
 
 // family reads the labels of both hemispheres; there is false if there are none.
-func (c *challenge) family(r *regions, f family) (there bool, err error) {
+func (c *challenge) family(r *regions, f *family) (there bool, err error) {
 	var labels [2][]int64
 	for i := range c.sides {
-		if labels[i], err = c.labels(c.sides[i], f.name); err != nil {
+		if labels[i], err = c.labels(c.sides[i], f.Name); err != nil {
 			return true, err
 		}
 		there = there || labels[i] != nil
@@ -77,16 +56,9 @@ func (c *challenge) family(r *regions, f family) (there bool, err error) {
 	if err != nil {
 		return true, err
 	}
-	parts := map[string][]string{}
-	for whole, of := range f.combined {
-		r.declare(full(f.name, whole))
-		for _, part := range of {
-			parts[part] = append(parts[part], whole)
-		}
-	}
-	for label, name := range names {
-		if label != 0 && !isBackground(name) {
-			r.declare(full(f.name, name))
+	for _, label := range slices.Sorted(maps.Keys(names)) {
+		if label != 0 && !isBackground(names[label]) {
+			r.declare(f.Name, names[label])
 		}
 	}
 	from := 0
@@ -94,16 +66,13 @@ func (c *challenge) family(r *regions, f family) (there bool, err error) {
 		for u, label := range labels[i] {
 			name, known := names[label]
 			if !known && label > 0 {
-				return true, named("roi-label", fault.Inputf("label %d (vertex %d of %s) has no name in mapping_%s.npy", label, u, h.name, f.name).
-					In("%s", c.folder.place(labelFile(h.name, f.name, "challenge"))).Remedy("take masks and mapping from one download"))
+				return true, named("roi-label", fault.Inputf("label %d (vertex %d of %s) has no name in mapping_%s.npy", label, u, h.name, f.Name).
+					In("%s", c.folder.place(labelFile(h.name, f.Name, "challenge"))).Remedy("take masks and mapping from one download"))
 			}
 			if label <= 0 || isBackground(name) {
 				continue
 			}
-			r.add(from+u, full(f.name, name))
-			for _, whole := range parts[name] {
-				r.add(from+u, full(f.name, whole))
-			}
+			r.add(from+u, f.Name, name)
 		}
 		from += h.columns
 	}
@@ -159,12 +128,9 @@ func (c *challenge) labels(h hemisphere, family string) ([]int64, error) {
 }
 
 // mapping reads the names of a family's labels; without the file they are the published ones.
-func (c *challenge) mapping(f family) (map[int64]string, error) {
-	published := map[int64]string{0: "Unknown"}
-	for i, name := range f.labels {
-		published[int64(i+1)] = name
-	}
-	name := path.Join(maskFolder, "mapping_"+f.name+".npy")
+func (c *challenge) mapping(f *family) (map[int64]string, error) {
+	published := f.numbers()
+	name := path.Join(maskFolder, "mapping_"+f.Name+".npy")
 	if !c.has(name) {
 		c.s.warn("mapping-missing", fmt.Sprintf("%s: %s is missing; the labels are named as published", c.s.Name, name))
 		return published, nil
@@ -190,17 +156,5 @@ func (c *challenge) mapping(f family) (map[int64]string, error) {
 
 // paper gives the publication's hierarchy, where at least two of its levels have units.
 func (c *challenge) paper() error {
-	levels := 0
-	for _, l := range paperLevels {
-		if slices.ContainsFunc(c.s.ROIs, func(rois []string) bool {
-			return slices.ContainsFunc(rois, func(roi string) bool { return slices.Contains(l.ROIs, roi[strings.LastIndexByte(roi, '/')+1:]) })
-		}) {
-			levels++
-		}
-	}
-	if levels < 2 {
-		return nil
-	}
-	c.d.Hierarchy = paperLevels
-	return c.hierarchy()
+	return c.hierarchyOf(Hierarchy("paper"))
 }

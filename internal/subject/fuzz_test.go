@@ -26,7 +26,7 @@ func FuzzTables(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte) {
 		s := &Subject{Units: 3, Hemi: make([]string, 3)}
 		d := &builder{s: s}
-		r := &regions{units: make([]map[string]bool, 3), names: map[string]int{}}
+		r := newRegions(3)
 		for _, err := range []error{d.readPoints(bytes.NewReader(b)), d.readTable(bytes.NewReader(b), r, roiForm{})} {
 			var e *fault.Error
 			if err != nil && !errors.As(err, &e) {

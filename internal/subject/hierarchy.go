@@ -7,16 +7,33 @@ import (
 	"strings"
 )
 
+// hierarchyOf takes a known hierarchy, where at least two of its levels have units.
+func (b *builder) hierarchyOf(all []Level) error {
+	levels := 0
+	for _, l := range all {
+		if slices.ContainsFunc(b.s.ROIs, func(rois []string) bool {
+			return slices.ContainsFunc(rois, func(roi string) bool { return slices.Contains(l.ROIs, base(roi)) })
+		}) {
+			levels++
+		}
+	}
+	if levels < 2 {
+		return nil
+	}
+	b.d.Hierarchy = all
+	return b.hierarchy()
+}
+
 // hierarchy turns the names of subject.yaml into those of s.ROIs: V1 finds FAMILY/V1 where one family has it.
 func (b *builder) hierarchy() error {
 	families := map[string][]string{}
 	for _, rois := range b.s.ROIs {
 		for _, roi := range rois {
-			base := roi[strings.LastIndexByte(roi, '/')+1:]
-			if !slices.Contains(families[base], roi) {
-				families[base] = append(families[base], roi)
+			short := base(roi)
+			if !slices.Contains(families[short], roi) {
+				families[short] = append(families[short], roi)
 			}
-			if base != roi && families[roi] == nil {
+			if short != roi && families[roi] == nil {
 				families[roi] = []string{roi}
 			}
 		}

@@ -13,36 +13,14 @@ import (
 	"cortexmap/internal/neuroio/gifti"
 )
 
-// regions collects which units belong to which ROI.
-type regions struct {
-	units []map[string]bool // [V]
-	names map[string]int    // units of every ROI that a file names, 0 included
-}
-
-func (r *regions) declare(name string) {
-	if _, ok := r.names[name]; !ok {
-		r.names[name] = 0
-	}
-}
-
-func (r *regions) add(unit int, name string) {
-	if r.units[unit] == nil {
-		r.units[unit] = map[string]bool{}
-	}
-	if !r.units[unit][name] {
-		r.units[unit][name] = true
-		r.names[name]++
-	}
-}
-
 // rois fills s.ROIs.
 func (b *builder) rois() error {
 	s := b.s
-	r := &regions{units: make([]map[string]bool, s.Units), names: map[string]int{}}
+	r := newRegions(s.Units)
 	for i, form := range b.d.ROIs {
 		if form.File == "" {
 			for u := range s.Units {
-				r.add(u, full(form.Family, form.Name))
+				r.add(u, form.Family, form.Name)
 			}
 			continue
 		}
@@ -51,48 +29,8 @@ func (b *builder) rois() error {
 		}
 	}
 	b.finish(r)
+	b.tellEmpty()
 	return nil
-}
-
-// finish writes what was collected into the subject.
-func (b *builder) finish(r *regions) {
-	s := b.s
-	s.ROIs = make([][]string, s.Units)
-	for u, set := range r.units {
-		for name := range set {
-			s.ROIs[u] = append(s.ROIs[u], name)
-		}
-		slices.Sort(s.ROIs[u])
-	}
-	b.tellEmpty(r)
-}
-
-// full is FAMILY/NAME, or NAME without a family.
-func full(family, name string) string {
-	if family == "" {
-		return name
-	}
-	return family + "/" + name
-}
-
-// tellEmpty warns of regions that have no unit.
-func (b *builder) tellEmpty(r *regions) {
-	var empty []string
-	for name, n := range r.names {
-		if n == 0 {
-			empty = append(empty, name)
-		}
-	}
-	if len(empty) == 0 {
-		return
-	}
-	slices.Sort(empty)
-	some := empty[:min(8, len(empty))]
-	more := ""
-	if len(some) < len(empty) {
-		more = ", …"
-	}
-	b.s.warn("rois-outside", fmt.Sprintf("%s: %d of %d regions have no unit: %s%s", b.s.Name, len(empty), len(r.names), strings.Join(some, ", "), more))
 }
 
 // background are names by which parcellations mark vertices of no region.
@@ -131,12 +69,19 @@ func (b *builder) onto(r *regions, form roiForm, n int, name func(v int32) strin
 		return fault.Inputf("the file has %d vertices, the subject's surface (%s) %d", n, b.s.Surface, have).
 			Remedy("give the regions of this surface, or of a finer fsaverage")
 	}
+	unit := make([]int32, h.N()) // of each vertex, counted from 1
 	for u, side := range b.s.Hemi {
-		if side != form.Hemi {
-			continue
+		if side == form.Hemi {
+			unit[b.s.Vertex[u]] = int32(u + 1)
 		}
-		if roi := name(b.s.Vertex[u]); !isBackground(roi) {
-			r.add(u, full(form.Family, roi))
+	}
+	for v, u := range unit {
+		switch roi := name(int32(v)); {
+		case isBackground(roi):
+		case u == 0:
+			r.outside(form.Family, roi)
+		default:
+			r.add(int(u-1), form.Family, roi)
 		}
 	}
 	return nil
@@ -166,7 +111,7 @@ func (b *builder) annot(r *regions, form roiForm) error {
 	}
 	for _, region := range a.Regions {
 		if !isBackground(region.Name) {
-			r.declare(full(form.Family, region.Name))
+			r.declare(form.Family, region.Name)
 		}
 	}
 	err = b.onto(r, form, len(a.Label), func(v int32) string {
@@ -186,7 +131,7 @@ func (b *builder) labelGIFTI(r *regions, form roiForm) error {
 	names := map[int32]string{}
 	for _, l := range f.Labels {
 		if names[l.Key] = l.Name; !isBackground(l.Name) {
-			r.declare(full(form.Family, l.Name))
+			r.declare(form.Family, l.Name)
 		}
 	}
 	if len(f.Arrays) != 1 || f.Arrays[0].Ints == nil || len(f.Arrays[0].Dims) != 1 {
@@ -224,7 +169,7 @@ func (b *builder) label(r *regions, form roiForm) error {
 		}
 		inside[v] = true
 	}
-	r.declare(full(form.Family, name))
+	r.declare(form.Family, name)
 	err = b.onto(r, form, n, func(v int32) string {
 		if inside[v] {
 			return name
@@ -244,6 +189,12 @@ func (b *builder) numbered(r *regions, form roiForm) error {
 	if len(shape) != 1 {
 		return fault.Inputf("the labels have shape %v, one number a vertex or unit is needed", shape).In("%s", at)
 	}
+	if form.Names == nil { // describe made sure that the family is known
+		form.Names = map[int]string{}
+		for x, name := range r.atlas.family(form.Family).numbers() {
+			form.Names[int(x)] = name
+		}
+	}
 	for i, x := range values {
 		if _, ok := form.Names[int(x)]; !ok && x > 0 {
 			return fault.Inputf("number %d stands for a region (at place %d), and `names` doesn't name it", x, i).In("%s", at).
@@ -253,7 +204,7 @@ func (b *builder) numbered(r *regions, form roiForm) error {
 	name := func(x int64) string { return form.Names[int(x)] }
 	for _, n := range form.Names {
 		if !isBackground(n) {
-			r.declare(full(form.Family, n))
+			r.declare(form.Family, n)
 		}
 	}
 	of, counts := b.unitsOf(form.Hemi)
@@ -261,7 +212,7 @@ func (b *builder) numbered(r *regions, form roiForm) error {
 	case len(values) == len(of):
 		for i, u := range of {
 			if roi := name(values[i]); !isBackground(roi) {
-				r.add(u, full(form.Family, roi))
+				r.add(u, form.Family, roi)
 			}
 		}
 		return nil
@@ -307,7 +258,7 @@ func (b *builder) readTable(in io.Reader, r *regions, form roiForm) error {
 			return fault.Inputf("row %d: unit is %q, the subject has %s, counted from 0", i+1, row[unit], counts)
 		}
 		if !isBackground(row[roi]) {
-			r.add(of[u], full(form.Family, row[roi]))
+			r.add(of[u], form.Family, row[roi])
 		}
 	}
 	return nil

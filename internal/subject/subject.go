@@ -71,6 +71,7 @@ type Subject struct {
 	Geometry  *cortex.Geometry // what Surface names; nil without one
 
 	ROIs      [][]string // [V] sorted FAMILY/NAME (NAME alone where a region has no family)
+	Regions   []Region   // every one that was named, in the order of their families; also those without units
 	Ceiling   []float32  // [V] explainable fraction of the variance, 0..1, of the mean over Trials; NaN: unknown
 	NCSNR     []float32  // [V] signal's over noise's standard deviation of single trials; nil: unknown
 	Hierarchy []Level    // ordered, its ROIs as in ROIs; nil: no slope
