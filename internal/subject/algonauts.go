@@ -265,20 +265,23 @@ func (h *hemisphere) take(values []int64, at string) error {
 }
 
 // onFsaverage places the units, lh first.
-func (c *challenge) onFsaverage() error {
-	g, err := c.fsaverage(challengeSurface)
+func (c *challenge) onFsaverage() error { return c.placeOn(c.sides) }
+
+// placeOn places units on the vertices of fsaverage that two hemispheres' masks name.
+func (b *builder) placeOn(sides [2]hemisphere) error {
+	g, err := b.fsaverage(challengeSurface)
 	if err != nil {
 		return err
 	}
 	var hemi []string
 	var vertex []int32
-	for _, h := range c.sides {
+	for _, h := range sides {
 		vertex = append(vertex, h.mask...)
 		for range h.mask {
 			hemi = append(hemi, h.name)
 		}
 	}
-	return c.s.on(g, hemi, vertex)
+	return b.s.on(g, hemi, vertex)
 }
 
 // values joins the hemispheres' responses: a row is read from the mapped files at a time, so the memory is

@@ -18,9 +18,9 @@ const descriptionName = "subject.yaml"
 
 // folder is a subject's folder; nothing outside it can be opened through it.
 type folder struct {
-	path      string // as the user wrote it
-	root      *os.Root
-	algonauts bool // a folder of the challenge, without a subject.yaml
+	path string // as the user wrote it
+	root *os.Root
+	kind string // plain, algonauts or nsd
 }
 
 func openFolder(dir string) (*folder, error) {
@@ -29,11 +29,15 @@ func openFolder(dir string) (*folder, error) {
 		return nil, durable.Explain(err, dir)
 	}
 	f := &folder{path: dir, root: root}
-	if f.has(descriptionName) {
+	switch {
+	case f.has(descriptionName):
+		f.kind = "plain"
 		return f, nil
-	}
-	if f.has(trainingFolder) || f.has(maskFolder) {
-		f.algonauts = true
+	case f.has(trainingFolder) || f.has(maskFolder):
+		f.kind = "algonauts"
+		return f, nil
+	case f.has(nsdSubjects):
+		f.kind = "nsd"
 		return f, nil
 	}
 	root.Close()
@@ -48,11 +52,13 @@ func (f *folder) has(name string) bool {
 
 // notPlain says what a folder looks like that is no subject's.
 func (f *folder) notPlain() error {
-	for _, sign := range []string{"nsddata", "nsddata_betas"} {
-		if durable.Exists(filepath.Join(f.path, sign)) {
-			return fault.Inputf("%s is an NSD folder, which this version doesn't read", f.path).
-				Remedy("describe its arrays by a subject.yaml; `cortexmap subject init DIR` writes a commented one")
-		}
+	if durable.Exists(filepath.Join(f.path, "nsddata")) {
+		return fault.Inputf("%s is NSD's folder, without %s", f.path, nsdSubjects).
+			Remedy("download the betas, and put nsddata, nsddata_betas and nsddata_stimuli side by side")
+	}
+	if betas, _ := filepath.Glob(filepath.Join(f.path, "subj*", filepath.FromSlash(nsdBetas))); len(betas) > 0 || durable.Exists(filepath.Join(f.path, filepath.FromSlash(nsdBetas))) {
+		return fault.Inputf("%s is inside NSD's tree", f.path).
+			Remedy("name the folder that holds nsddata, nsddata_betas and nsddata_stimuli, and the subject beside it: {path: FOLDER, subject: subj01}")
 	}
 	if inside, _ := filepath.Glob(filepath.Join(f.path, "*", filepath.FromSlash(trainingFolder))); len(inside) > 0 {
 		return fault.Inputf("%s holds folders of the Algonauts challenge, %d in all: a subject is one of them", f.path, len(inside)).
@@ -60,6 +66,19 @@ func (f *folder) notPlain() error {
 	}
 	return fault.Inputf("%s has no %s", f.path, descriptionName).
 		Remedy("name a subject's folder; `cortexmap subject init DIR` writes a commented %s", descriptionName)
+}
+
+// list is the names in a folder of the folder, sorted.
+func (f *folder) list(dir string) ([]string, error) {
+	entries, err := fs.ReadDir(f.root.FS(), dir)
+	if err != nil {
+		return nil, durable.Explain(err, f.place(dir))
+	}
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		names[i] = e.Name()
+	}
+	return names, nil
 }
 
 // place is what messages call a file of the folder.
@@ -111,8 +130,8 @@ func (f *folder) npy(name string) (*npy.Array, error) {
 	return a, durable.Explain(err, f.place(name))
 }
 
-// numbers reads a whole .npy file.
-func (f *folder) numbers(name string) (shape []int, values []float64, err error) {
+// npyNumbers reads a whole .npy file.
+func (f *folder) npyNumbers(name string) (shape []int, values []float64, err error) {
 	a, err := f.npy(name)
 	if err != nil {
 		return nil, nil, err
@@ -122,8 +141,8 @@ func (f *folder) numbers(name string) (shape []int, values []float64, err error)
 	return a.Shape, values, err
 }
 
-// whole reads a .npy file of whole numbers.
-func (f *folder) whole(name string) (shape []int, values []int64, err error) {
+// npyWhole reads a .npy file of whole numbers.
+func (f *folder) npyWhole(name string) (shape []int, values []int64, err error) {
 	a, err := f.npy(name)
 	if err != nil {
 		return nil, nil, err

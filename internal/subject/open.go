@@ -15,10 +15,14 @@ import (
 type Options struct {
 	Demo    fs.FS // the demo folder, for subjects on fsaverage5; nil: they are refused
 	Workers int   // goroutines that digest pictures; 0: GOMAXPROCS
+
+	Subject  string // which one of an NSD tree, subj01 to subj08; "": the only one
+	Sessions string // of an NSD tree: all (or ""), challenge, or how many of the first (type nsd)
+	Mask     string // a folder or a stem of lh.* and rh.* files: only these vertices; "": every one that the data set has
 }
 
-// Open reads a subject's folder, recognised by its content: a plain one (contract.md section 7) or one of the
-// Algonauts 2023 challenge (algonauts.go); the package comment says how. The subject keeps files open: Close it.
+// Open reads a subject's folder, recognised by its content: a plain one (contract.md section 7), one of the
+// Algonauts 2023 challenge (type challenge) or NSD's tree (type nsd); the package comment says how. The subject keeps files open: Close it.
 func Open(ctx context.Context, path string, o Options) (*Subject, error) {
 	b, err := newBuilder(path, o)
 	if err != nil {
@@ -41,10 +45,17 @@ func newBuilder(path string, o Options) (*builder, error) {
 		return nil, err
 	}
 	b := &builder{folder: f, options: o, s: &Subject{close: []func() error{f.root.Close}}}
-	if f.algonauts {
-		b.s.Kind, b.steps = "algonauts", (&challenge{builder: b}).steps()
-	} else {
-		b.s.Kind, b.steps = "plain", b.plain()
+	b.s.Kind = f.kind
+	switch {
+	case f.kind != "nsd" && (o.Subject != "" || o.Sessions != ""):
+		f.root.Close()
+		return nil, fault.Inputf("subject and sessions choose from an NSD tree, and %s is none", path).Remedy("leave them out")
+	case f.kind == "nsd":
+		b.steps = (&nsd{builder: b}).steps()
+	case f.kind == "algonauts":
+		b.steps = (&challenge{builder: b}).steps()
+	default:
+		b.steps = b.plain()
 	}
 	return b, nil
 }

@@ -129,10 +129,13 @@ func (b *builder) sessions() ([][]int, error) {
 // zscore gives the cells of some rows mean 0 and standard deviation 1 (population, as the Algonauts recipe);
 // all 0 where they are constant. NaN stays and doesn't count.
 func zscore(cells []float64, rows []int) {
-	sum, n := 0.0, 0.0
+	sum, n, first, constant := 0.0, 0.0, 0.0, true
 	for _, r := range rows {
 		if x := cells[r]; !math.IsNaN(x) {
-			sum, n = sum+x, n+1
+			if n == 0 {
+				first = x
+			}
+			sum, n, constant = sum+x, n+1, constant && x == first
 		}
 	}
 	mean, squares := sum/n, 0.0
@@ -145,7 +148,7 @@ func zscore(cells []float64, rows []int) {
 	for _, r := range rows {
 		switch {
 		case math.IsNaN(cells[r]):
-		case sd == 0:
+		case sd == 0 || constant: // the mean of many 0.1 is not quite 0.1
 			cells[r] = 0
 		default:
 			cells[r] = (cells[r] - mean) / sd
