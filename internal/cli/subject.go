@@ -23,12 +23,27 @@ type subjectCmd struct {
 const demoFolder = "testdata/demo"
 
 type subjectCheckCmd struct {
-	Dir string `arg:"" placeholder:"DIR" help:"A plain subject folder, or a subject of the Algonauts 2023 challenge."`
+	Dir string `arg:"" placeholder:"DIR" help:"A plain subject folder, a subject of the Algonauts 2023 challenge, or the tree of NSD."`
+	subjectFlags
+}
+
+// subjectFlags are the keys of a subject in the pipeline file.
+type subjectFlags struct {
+	Subject  string `placeholder:"SUBJ" help:"Which one of an NSD tree: subj01."`
+	Sessions string `placeholder:"N" help:"Of an NSD tree: all, challenge (what the Algonauts challenge made of it), or how many of the first."`
+	Mask     string `placeholder:"STEM" help:"Files lh.*, rh.*: only these vertices; a folder, or a folder and the files' stem."`
+	Ceiling  string `placeholder:"STEM" help:"Files lh.*, rh.*: noise ceilings, or ncsnr where the name says so."`
+	ROIs     string `name:"rois" placeholder:"NAME" help:"Regions: paper, a family's name, or a .yaml file."`
+}
+
+func (f subjectFlags) options(demo fs.FS) subject.Options {
+	return subject.Options{Demo: demo, Subject: f.Subject, Sessions: f.Sessions, Mask: f.Mask, Ceiling: f.Ceiling, ROIs: f.ROIs}
 }
 
 func (subjectCheckCmd) Help() string {
 	return "Reads all of it and says what is wrong, what looks like a known mistake, and what to do. Exit code 2 when there is a fault, else 0.\n\n" +
-		"Examples:\n  cortexmap subject check data/subj01\n  cortexmap subject check study/subject --json"
+		"Examples:\n  cortexmap subject check data/subj01\n  cortexmap subject check study/subject --json\n" +
+		"  cortexmap subject check nsd --subject subj01 --mask nsd/nsddata/freesurfer/fsaverage/label/nsdgeneral"
 }
 
 func (c *subjectCheckCmd) Run(e *env) error {
@@ -36,7 +51,7 @@ func (c *subjectCheckCmd) Run(e *env) error {
 	if err != nil {
 		return err
 	}
-	r, err := subject.Check(e.ctx, c.Dir, subject.Options{Demo: demo})
+	r, err := subject.Check(e.ctx, c.Dir, c.options(demo))
 	if err != nil {
 		return err
 	}

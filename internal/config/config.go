@@ -45,8 +45,25 @@ type Model struct {
 
 // Subject is a brain: in YAML a path, demo:simulated, or a mapping with these keys.
 type Subject struct {
-	Path string `yaml:"path" json:"path"`
-	At   string `yaml:"-" json:"-"` // where the file names it, for messages
+	Path     string `yaml:"path" json:"path"`
+	Subject  string `yaml:"subject" json:"subject,omitempty"`   // which one of an NSD tree: subj01
+	Sessions Word   `yaml:"sessions" json:"sessions,omitempty"` // of an NSD tree: all | challenge | how many of the first
+	Mask     string `yaml:"mask" json:"mask,omitempty"`         // lh.*, rh.*: only these vertices; "": all that the data set has
+	Ceiling  string `yaml:"ceiling" json:"ceiling,omitempty"`   // lh.*, rh.*: noise ceilings or ncsnr, where the data set has none
+	ROIs     string `yaml:"rois" json:"rois,omitempty"`         // regions of tables and outlines: a name or a .yaml file; "": the subject's own
+	At       string `yaml:"-" json:"-"`                         // where the file names it, for messages
+}
+
+// Word is a text that may look like a number.
+type Word string
+
+// UnmarshalYAML takes any scalar as it is written.
+func (w *Word) UnmarshalYAML(n *strictyaml.Node) error {
+	if n.Kind() != strictyaml.Scalar {
+		return n.Fault("a word or a number is needed")
+	}
+	*w = Word(n.Text())
+	return nil
 }
 
 // Extract says how tokens are read.

@@ -252,6 +252,9 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 			return nil, fault.Inputf("subjects: no subject is embedded under the name %q", name).In("%s", s.At).
 				Remedy("demo:simulated is; anything else is given by its folder")
 		}
+		if s.Subject != "" || s.Sessions != "" || s.Mask != "" || s.Ceiling != "" || s.ROIs != "" {
+			return nil, fault.Inputf("subjects: the simulated subject has mask, ceilings and regions of its own").In("%s", s.At).Remedy("leave the keys out")
+		}
 		return r.openSimulated()
 	}
 	info, err := os.Stat(s.Path)
@@ -267,7 +270,8 @@ func (r *run) openSubject(s config.Subject) (*brain, error) {
 	if within(r.out, s.Path) {
 		return nil, fault.Inputf("out: %s lies inside the subject's folder %s", r.out, s.Path).Remedy("choose another --out")
 	}
-	sub, err := subject.Open(r.ctx, s.Path, subject.Options{Demo: r.Demo})
+	sub, err := subject.Open(r.ctx, s.Path, subject.Options{Demo: r.Demo,
+		Subject: s.Subject, Sessions: string(s.Sessions), Mask: s.Mask, Ceiling: s.Ceiling, ROIs: s.ROIs})
 	if err != nil {
 		return nil, err
 	}

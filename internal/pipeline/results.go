@@ -20,6 +20,7 @@ import (
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
+	"cortexmap/internal/subject"
 	"cortexmap/internal/tasks"
 )
 
@@ -230,19 +231,6 @@ func (s *simulation) planted(m *mapped) bool {
 		func(a, b store.Layer) bool { return a.Tensor == b.Tensor })
 }
 
-// named are the hierarchies of data sets (contract.md section 5); glasser is the simulated subject's own.
-var named = map[string][]config.Level{
-	"paper": {
-		{Name: "V1", ROIs: []string{"V1"}}, {Name: "V2", ROIs: []string{"V2"}}, {Name: "V3", ROIs: []string{"V3"}},
-		{Name: "hV4", ROIs: []string{"hV4"}}, {Name: "high", ROIs: []string{"EBA", "FFA", "OPA", "PPA"}},
-	},
-	"streams": {
-		{Name: "early", ROIs: []string{"early"}},
-		{Name: "mid", ROIs: []string{"midventral", "midlateral", "midparietal"}},
-		{Name: "high", ROIs: []string{"ventral", "lateral", "parietal"}},
-	},
-}
-
 // hierarchy is the one of the configuration, or else the subject's own; without levels there is no slope.
 func (r *run) hierarchy(b *brain) (analyze.Hierarchy, error) {
 	h := r.Config.Analyze.Hierarchy
@@ -260,7 +248,9 @@ func (r *run) hierarchy(b *brain) (analyze.Hierarchy, error) {
 			levels = append(levels, config.Level(l))
 		}
 	default:
-		levels = named[h.Name]
+		for _, l := range subject.Hierarchy(h.Name) {
+			levels = append(levels, config.Level(l))
+		}
 		if levels == nil {
 			return out, fault.Inputf("analyze.hierarchy: %q is not a hierarchy that %s has", h.Name, b.Name).
 				Remedy("name paper or streams, leave it out for the subject's own, or write the levels as a list")

@@ -271,5 +271,5 @@ func TestFoldersThatAreNoSubject(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, err = Open(context.Background(), dir, Options{})
-	neuroiotest.Refused(t, err, "NSD folder")
+	neuroiotest.Refused(t, err, "NSD's folder")
 }

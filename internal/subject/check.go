@@ -78,6 +78,9 @@ func Check(ctx context.Context, path string, o Options) (*Report, error) {
 	c.responses()
 	c.places()
 	c.ceilings()
+	if b.inspect != nil {
+		b.inspect(c)
+	}
 	return r, ctx.Err()
 }
 
@@ -117,7 +120,12 @@ var remedies = map[string]string{
 	"counts-published":   "unpack the archive again, and check that the folder's name is this subject's",
 	"mapping-missing":    "unpack roi_masks again",
 	"mapping-differs":    "check that the names are this data set's",
-	"roi-missing":        "unpack roi_masks again",
+	"roi-missing":        "unpack roi_masks, or download the maps and transforms, again",
+	"no-mask":            "name a mask: --mask FOLDER/nsdgeneral",
+	"vertices-missing":   "nothing: subjects 6 and 8 have such vertices; of another subject, download the session again",
+	"ncsnr-missing":      "download lh.ncsnr.mgh and rh.ncsnr.mgh, or give ceilings",
+	"nsd-info-missing":   "download nsd_stim_info_merged.csv",
+	"ceiling-optimistic": "give ceilings as fractions for these responses, if you have them",
 }
 
 // notes are warnings of reading that nobody has to do anything about.
@@ -296,7 +304,7 @@ func (c *checker) places() {
 			"%d of %d units lie on the other side than their hemisphere says", wrong, lh+rh)
 	}
 	if s.Positions == nil && s.Units > 0 {
-		c.add("no-positions", Note, "positions", "", "the units have no places: each layer is fitted alone, by ridge regression")
+		c.add("no-positions", Note, "positions", "", "the units have no places: every unit picks layers and place for itself, without topology")
 	}
 	at := map[[3]float32]bool{}
 	for _, p := range s.Positions {

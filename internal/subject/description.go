@@ -1,7 +1,9 @@
 package subject
 
 import (
+	"io/fs"
 	"math"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -69,6 +71,7 @@ func (f *surfaceForm) UnmarshalYAML(n *strictyaml.Node) error {
 
 type roiForm struct {
 	File, Hemi, Family, Name string
+	Source                   string // where the regions come from, for tables; "": the family's, where it is known
 	Names                    map[int]string
 }
 
@@ -104,6 +107,9 @@ func describe(name string, data []byte) (*description, *strictyaml.Doc, error) {
 	d.Responses.Rows, d.Responses.ZScore = "images", "none"
 	d.Ceiling.Kind, d.Ceiling.Missing = "fraction", math.NaN()
 	if err := doc.Decode(d); err != nil {
+		return nil, nil, err
+	}
+	if err := d.checkPaths(doc); err != nil {
 		return nil, nil, err
 	}
 	if doc.Has("rdms") {
@@ -252,8 +258,34 @@ var notYet = map[string]string{
 	".gii": "GIFTI files", ".hdf5": "HDF5 files", ".h5": "HDF5 files", ".mat": "MATLAB files",
 }
 
+// inside refuses a path that leaves the subject's folder.
+func inside(doc *strictyaml.Doc, key, name string) error {
+	if name == "" || fs.ValidPath(path.Clean(name)) && !strings.Contains(name, `\`) {
+		return nil
+	}
+	return doc.Fault(key, "the path %q leaves the subject's folder, or isn't written with slashes", name).
+		Remedy("put the file into the folder and write its path from there, with /")
+}
+
+// checkPaths looks at the paths that no other check does.
+func (d *description) checkPaths(doc *strictyaml.Doc) error {
+	p := &d.Positions
+	for _, f := range []struct{ key, name string }{
+		{"images.folder", d.Images.Folder}, {"images.zip", d.Images.Zip}, {"images.list", d.Images.List}, {"positions.csv", p.CSV}, {"positions.nifti", p.NIfTI},
+		{"positions.surface.files.lh", p.Surface.Files.LH}, {"positions.surface.files.rh", p.Surface.Files.RH},
+	} {
+		if err := inside(doc, f.key, f.name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // formIsRead refuses a file whose ending isn't among those that are read at this place.
 func formIsRead(doc *strictyaml.Doc, key, name string, forms ...string) error {
+	if err := inside(doc, key, name); err != nil {
+		return err
+	}
 	lower := strings.ToLower(name)
 	for _, form := range forms {
 		if strings.HasSuffix(lower, form) {

@@ -36,7 +36,6 @@ func (c *challenge) families() error {
 		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions are not in %s: %s", s.Name, len(absent), len(challengeFamilies), maskFolder, strings.Join(absent, ", ")))
 	}
 	c.finish(r)
-	c.tellEmpty()
 	return nil
 }
 
@@ -152,9 +151,4 @@ func (c *challenge) mapping(f *family) (map[int64]string, error) {
 		c.s.warn("mapping-differs", fmt.Sprintf("%s: %s doesn't name the labels as published; the file counts", c.s.Name, name))
 	}
 	return names, nil
-}
-
-// paper gives the publication's hierarchy, where at least two of its levels have units.
-func (c *challenge) paper() error {
-	return c.hierarchyOf(Hierarchy("paper"))
 }

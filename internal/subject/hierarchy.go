@@ -7,9 +7,13 @@ import (
 	"strings"
 )
 
-// hierarchyOf takes a known hierarchy, where at least two of its levels have units.
-func (b *builder) hierarchyOf(all []Level) error {
-	levels := 0
+// paper takes the publication's hierarchy, where at least two of its levels have units, unless a file of regions
+// brought another.
+func (b *builder) paper() error {
+	if b.d.Hierarchy != nil {
+		return b.hierarchy()
+	}
+	all, levels := Hierarchy("paper"), 0
 	for _, l := range all {
 		if slices.ContainsFunc(b.s.ROIs, func(rois []string) bool {
 			return slices.ContainsFunc(rois, func(roi string) bool { return slices.Contains(l.ROIs, base(roi)) })

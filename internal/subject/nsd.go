@@ -75,6 +75,8 @@ type nsd struct {
 	shown    []trialGroup     // what the trials of each used session showed
 	counts   []int            // of each image, how many trials
 	used     int              // sessions whose trials count
+	squares  []float64        // [V] sums of squares of z over the trials of pictures with all repeats, then ncsnr as these trials have it
+	repeated int              // pictures with all repeats
 	info     map[int][]string // of a row of the brick: columns of nsd_stim_info_merged.csv
 }
 
@@ -111,7 +113,9 @@ func (n *nsd) steps() []step {
 		{"positions", []string{"values"}, without(n.onFsaverage)},
 		{"ceiling", []string{"values"}, without(n.ceilings)},
 		{"regions", []string{"positions"}, without(n.regions)},
-		{"hierarchy", []string{"regions"}, without(func() error { return n.hierarchyOf(Hierarchy("paper")) })},
+		{"ceiling", []string{"values", "positions"}, without(n.givenCeiling)},
+		{"regions", []string{"regions"}, without(n.givenROIs)},
+		{"hierarchy", []string{"regions"}, without(n.paper)},
 		{"counts-published", []string{"nsd-sessions"}, without(n.published)},
 		{"values", []string{"values"}, without(n.survey)},
 	}

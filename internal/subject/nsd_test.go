@@ -1,15 +1,22 @@
 package subject
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"math"
+	"os"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"slices"
+	"strconv"
+	"strings"
 	"testing"
 
 	"cortexmap/internal/neuroio/matlab"
+	"cortexmap/internal/neuroio/mgh"
 	"cortexmap/internal/neuroio/neuroiotest"
 	"cortexmap/internal/stats"
 	"cortexmap/internal/subject/subjecttest"
@@ -263,7 +270,7 @@ func TestNSDTakesOneSessionAtATime(t *testing.T) {
 	few, many := took(2), took(6)
 	session := uint64(4 * 10 * 163842)
 	// Besides the block there are two buffers of 32 Ki numbers and the stream's for each file, 0.4 MB, and a few numbers a vertex.
-	if file := uint64(1 << 19); few > 2*(session+2*file)+40*163842 || many > few+8*file {
+	if file := uint64(1 << 19); few > 2*(session+2*file)+60*163842 || many > few+8*file {
 		t.Errorf("2 sessions take %d bytes beside the responses, 6 take %d; one session of a hemisphere is %d", few, many, session)
 	}
 }
@@ -289,6 +296,199 @@ func TestNSDCeilings(t *testing.T) {
 		q := (1/float64(s.Trials[0]) + 1/float64(s.Trials[3]) + 1/float64(s.Trials[7])) / 3
 		if got, want := float64(s.CeilingOf(some)[u]), stats.Ceiling(x, q); math.Abs(got-want) > 1e-6 {
 			t.Errorf("unit %d: ceiling %v, want %v", u, got, want)
+		}
+	}
+}
+
+// linked copies a tree by hard links, so that files can be replaced in the copy alone.
+func linked(t *testing.T, dir string) string {
+	t.Helper()
+	out := filepath.Join(t.TempDir(), "nsd")
+	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, path)
+		if err != nil {
+			return err
+		}
+		if d.IsDir() {
+			return os.MkdirAll(filepath.Join(out, rel), 0o777)
+		}
+		return os.Link(path, filepath.Join(out, rel))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+// put replaces a file of a linked tree; nil removes it.
+func put(t *testing.T, dir, name string, data []byte) {
+	t.Helper()
+	path := filepath.Join(dir, filepath.FromSlash(name))
+	if err := os.Remove(path); err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	if data == nil {
+		return
+	}
+	if err := os.WriteFile(path, data, 0o666); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Each fault in an NSD tree is found by its word, with a remedy where there is one, and Open refuses it too.
+func TestNSDFaults(t *testing.T) {
+	n := tinyNSD
+	n.Sessions, n.Lacking, n.HDF5 = 4, false, false
+	clean := nsdTree(t, n)
+	o := Options{Demo: demoFS, Mask: filepath.Join(clean, "nsddata/freesurfer/fsaverage/label/nsdgeneral")}
+	r, err := Check(context.Background(), clean, o)
+	if err != nil || !r.Clean() || r.Kind != "nsd" || r.Counts["sessions"] != 4 || r.Counts["units"] != 16 || r.Counts["ncsnr_median"] == nil {
+		t.Fatalf("the clean tree: %v %+v", err, r)
+	}
+	if got := r.ids(Warn); !slices.Equal(got, []string{"counts-published", "few-pictures"}) {
+		t.Errorf("the clean tree has warnings %v", got)
+	}
+	const betas, experiment, fsaverage, own = "nsddata_betas/ppdata/subj06/fsaverage/betas_fithrf_GLMdenoise_RR/", "nsddata/experiments/nsd/", "nsddata/freesurfer/fsaverage/label/", "nsddata/freesurfer/subj06/label/"
+	mat := func(order, im, shared []float64) []byte {
+		return neuroiotest.MAT(neuroiotest.Array{Name: "masterordering", Dims: []int{1, len(order)}, Data: order}, neuroiotest.Array{Name: "sharedix", Dims: []int{1, len(shared)}, Data: shared},
+			neuroiotest.Array{Name: "subjectim", Dims: []int{8, len(im) / 8}, Data: im})
+	}
+	repeat := func(x float64, k int) []float64 { return slices.Repeat([]float64{x}, k) }
+	surface := func(x int32, at int, code int32) []byte {
+		v := slices.Repeat([]int32{x}, 163842)
+		v[at] = code
+		var b bytes.Buffer
+		if err := mgh.WriteZ(&b, v); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	floats := func(x float32, k int) []byte {
+		var b bytes.Buffer
+		if err := mgh.Write(&b, slices.Repeat([]float32{x}, k)); err != nil {
+			t.Fatal(err)
+		}
+		return b.Bytes()
+	}
+	info := func(from, to string) []byte {
+		text, err := os.ReadFile(filepath.Join(clean, experiment+"nsd_stim_info_merged.csv"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []byte(regexp.MustCompile(from).ReplaceAllString(string(text), to))
+	}
+	shifted := func() []byte { // nsdId counted from 1
+		text := string(info("^$", ""))
+		return regexp.MustCompile(`0\.2,(\d+),`).ReplaceAllFunc([]byte(text), func(m []byte) []byte {
+			id, err := strconv.Atoi(string(m[4 : len(m)-1]))
+			if err != nil {
+				t.Fatal(err)
+			}
+			return fmt.Appendf(nil, "0.2,%d,", id+1)
+		})
+	}
+	for _, c := range []struct {
+		id, says, file string
+		data           []byte
+	}{
+		{"session-gap", "session 2 of rh is missing", betas + "rh.betas_session02.mgh", nil},
+		{"nsd-shape", "fsaverage has 163842 vertices", betas + "lh.betas_session03.mgh", floats(1, 500)},
+		{"nsd-shape", "the first one 20", betas + "lh.betas_session03.mgh", floats(1, 163842)},
+		{"nsd-sessions", "no MGH file", betas + "lh.betas_session01.mgh", []byte("version https://git-lfs.github.com/spec/v1 and so on and on")},
+		{"nsd-design", "does not exist", experiment + "nsd_expdesign.mat", nil},
+		{"nsd-design", "the design has 60 trials", experiment + "nsd_expdesign.mat", mat(repeat(1, 60), repeat(1, 8), repeat(1, 3))},
+		{"id-base", "NSD counts from 1 here", experiment + "nsd_expdesign.mat", mat(repeat(0, 80), repeat(1, 8), repeat(1, 3))},
+		{"id-base", "subjectim has 80000", experiment + "nsd_expdesign.mat", mat(repeat(1, 80), repeat(80000, 8), repeat(1, 3))},
+		{"id-base", "one number off", experiment + "nsd_stim_info_merged.csv", shifted()},
+		{"nsd-info-differs", "by the table", experiment + "nsd_stim_info_merged.csv", info(`0\.2,\d+,`, "0.2,7,")},
+		{"nsd-info", "column nsdId is missing", experiment + "nsd_stim_info_merged.csv", info("nsdId", "id")},
+		{"pictures", "does not exist", "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", nil},
+		{"nsd-shape", "imgBrick has the shape", "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", neuroiotest.HDF5(neuroiotest.Array{Name: "imgBrick", Dims: []int{2, 4, 3}, Data: make([]uint8, 24)})},
+		{"nsd-shape", "the brick has 2", "nsddata_stimuli/stimuli/nsd/nsd_stimuli.hdf5", neuroiotest.HDF5(neuroiotest.Array{Name: "imgBrick", Dims: []int{2, 4, 4, 3}, Data: make([]uint8, 96)})},
+		{"mask-codes", "a map of labels is no mask", fsaverage + "lh.nsdgeneral.mgz", surface(0, 5, 7)},
+		{"ceiling-range", "take the file called ncsnr", betas + "lh.ncsnr.mgh", floats(40, 163842)},
+		{"ceiling-count", "ncsnr has 9 values", betas + "rh.ncsnr.mgh", floats(1, 9)},
+		{"id-base", "counts from 1", "nsddata/ppdata/subj06/transforms/lh.white-to-fsaverage.mgz", surface(1, 3, 0)},
+		{"roi-count", "another subject's", own + "lh.floc-faces.mgz", func() []byte {
+			var b bytes.Buffer
+			_ = mgh.WriteZ(&b, make([]int32, 12)) // into memory
+			return b.Bytes()
+		}()},
+		{"roi-label", "has no name", fsaverage + "rh.streams.mgz", surface(0, 5, 9)},
+		{"mapping", "no number and a name", own + "floc-words.mgz.ctab", []byte("0 Unknown\nOWFA 1\n")},
+	} {
+		t.Run(c.id+" "+c.says, func(t *testing.T) {
+			dir := linked(t, clean)
+			put(t, dir, c.file, c.data)
+			o := o
+			o.Mask = filepath.Join(dir, "nsddata/freesurfer/fsaverage/label/nsdgeneral")
+			r, err := Check(context.Background(), dir, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found(t, r, Fault, c.id)
+			if f := r.Findings[slices.IndexFunc(r.Findings, func(f Finding) bool { return f.ID == c.id })]; !strings.Contains(f.What+f.Where+f.Fix, c.says) {
+				t.Errorf("%+v lacks %q", f, c.says)
+			}
+		})
+	}
+}
+
+// What is asked of a tree that doesn't have it, and trees that aren't whole.
+func TestNSDRefusals(t *testing.T) {
+	n := tinyNSD
+	n.Sessions, n.Lacking, n.HDF5 = 2, false, false
+	dir := nsdTree(t, n)
+	both := linked(t, dir)
+	if err := os.MkdirAll(filepath.Join(both, "nsddata_betas/ppdata/subj03"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		dir  string
+		o    Options
+		says string
+	}{
+		{both, Options{}, "say which one"},
+		{dir, Options{Subject: "subj01"}, "there are no betas of subj01; there are of subj06"},
+		{dir, Options{Sessions: "challenge"}, "withheld the last 3 sessions"},
+		{dir, Options{Sessions: "3"}, "2 are here"},
+		{dir, Options{Sessions: "some"}, "all, challenge or a number"},
+		{dir, Options{Mask: filepath.Join(dir, "none")}, "names no file lh.* or rh.*"},
+		{filepath.Join(dir, "nsddata_betas/ppdata"), Options{}, "inside NSD's tree"},
+		{filepath.Join(dir, "nsddata_betas/ppdata/subj06"), Options{}, "inside NSD's tree"},
+	} {
+		c.o.Demo = demoFS
+		_, err := Open(context.Background(), c.dir, c.o)
+		neuroiotest.Refused(t, err, c.says)
+	}
+	_, err := plain().withOptions(t, Options{Sessions: "2"})
+	neuroiotest.Refused(t, err, "is none")
+}
+
+// The check's own estimate of ncsnr is the textbook's over the pictures with three trials.
+func TestNSDNCSNRFromTrials(t *testing.T) {
+	n := &nsd{builder: &builder{s: &Subject{Trials: []int{3, 2, 3}, Units: 2}}}
+	z := [][]float64{{1, 0.5, 1.5}, {-1, -2, -0.4}} // of unit 0, then negated and halved
+	n.squares = make([]float64, 2)
+	n.s.Responses = make([]float32, 6)
+	noise := [2]float64{}
+	for i, trials := range map[int][]float64{0: z[0], 2: z[1]} {
+		mean := (trials[0] + trials[1] + trials[2]) / 3
+		for u, k := range []float64{1, -0.5} {
+			n.s.Responses[2*i+u] = float32(k * mean)
+			for _, x := range trials {
+				n.squares[u] += k * x * k * x
+				noise[u] += k * k * (x - mean) * (x - mean) / 2 / 2 // between three trials, mean over two pictures
+			}
+		}
+	}
+	n.fromTrials(2)
+	for u := range noise {
+		if want := math.Sqrt((1 - noise[u]) / noise[u]); n.repeated != 2 || math.Abs(n.squares[u]-want) > 1e-6 { // means in float32
+			t.Errorf("unit %d: %v over %d pictures, want %v", u, n.squares[u], n.repeated, want)
 		}
 	}
 }

@@ -45,7 +45,11 @@ func (n *nsd) regions() error {
 	if own, err = n.transforms(); err != nil {
 		return err
 	}
-	for _, name := range challengeFamilies {
+	families := challengeFamilies
+	if other := n.options.ROIs; other != "" && n.has(path.Join(nsdLabels, "fsaverage/label", "lh."+other+".mgz")) && !slices.Contains(families, other) {
+		families = append(slices.Clone(families), other) // an atlas on fsaverage: Kastner2015, HCP_MMP1
+	}
+	for _, name := range families {
 		there, err := n.family(r, name, own)
 		all = append(all, err)
 		if !there {
@@ -59,7 +63,6 @@ func (n *nsd) regions() error {
 		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions aren't in %s: %s", s.Name, len(absent), len(challengeFamilies), nsdLabels, strings.Join(absent, ", ")))
 	}
 	n.finish(r)
-	n.tellEmpty()
 	return nil
 }
 
@@ -163,8 +166,13 @@ func (n *nsd) ontoFsaverage(file string, own []int64) ([]int64, error) {
 
 // colours are the names of a family's labels: those of the .ctab beside the map, else the published ones.
 func (n *nsd) colours(r *regions, name, file string) (map[int64]string, error) {
-	published := r.atlas.family(name).numbers()
+	f := r.atlas.family(name)
 	table := path.Join(path.Dir(file), name+".mgz.ctab")
+	if f == nil {
+		names, err := read(n.folder, table, colourTable)
+		return names, named("mapping", err)
+	}
+	published := f.numbers()
 	if !n.has(table) {
 		n.s.warn("mapping-missing", fmt.Sprintf("%s: %s is missing; the labels are named as published", n.s.Name, table))
 		return published, nil

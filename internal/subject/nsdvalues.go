@@ -15,7 +15,6 @@ import (
 	"cortexmap/internal/fault"
 	"cortexmap/internal/neuroio/hdf5"
 	"cortexmap/internal/neuroio/mgh"
-	"cortexmap/internal/stats"
 )
 
 // betas is one session of one hemisphere.
@@ -99,6 +98,7 @@ func (n *nsd) values(ctx context.Context) error {
 	units := len(n.sides[0].mask) + len(n.sides[1].mask)
 	s.Responses = make([]float32, s.Images.Len()*units)
 	lacking := make([]bool, units)
+	n.squares = make([]float64, units)
 	from := 0
 	for side, h := range n.sides {
 		if err := n.hemisphere(ctx, side, from, units, lacking[from:][:len(h.mask)]); err != nil {
@@ -112,11 +112,40 @@ func (n *nsd) values(ctx context.Context) error {
 			row[u] /= float32(k)
 		}
 	}
+	n.fromTrials(units)
 	n.leaveOut(units, lacking)
 	if s.Units == 0 {
 		return named("dead-units", fault.Inputf("no vertex has a number in every trial").In("%s", n.folder.place(n.betas())).Remedy("the betas are damaged: download them again"))
 	}
 	return nil
+}
+
+// nsdRepeats is how often NSD planned to show each picture.
+const nsdRepeats = 3
+
+// fromTrials turns n.squares into ncsnr as the trials have it, over the pictures with all three: with the variance
+// of z-scores 1, and that of the noise the mean over pictures of the variance between their trials (over 2),
+//
+//	ncsnr = √(max(0, 1 − noise) / noise)
+//
+// NSD's own file must say nearly the same; it doesn't where trials are matched with other pictures.
+func (n *nsd) fromTrials(units int) {
+	s := n.s
+	for i, k := range s.Trials {
+		if k != nsdRepeats {
+			continue
+		}
+		n.repeated++
+		for u, x := range s.Responses[i*units:][:units] {
+			n.squares[u] -= nsdRepeats * float64(x) * float64(x)
+		}
+	}
+	for u, x := range n.squares {
+		noise := x / float64(n.repeated) / (nsdRepeats - 1)
+		if n.squares[u] = 0; noise > 0 { // a constant has neither
+			n.squares[u] = math.Sqrt(max(0, 1-noise) / noise)
+		}
+	}
 }
 
 // hemisphere adds the z-scores of all sessions to the columns from on.
@@ -149,8 +178,14 @@ func (n *nsd) hemisphere(ctx context.Context, side, from, units int, lacking []b
 				continue
 			}
 			row := n.s.Responses[image*units+from:][:len(h.mask)]
+			squares := n.squares[from:][:len(h.mask)]
+			repeated := n.s.Trials[image] == nsdRepeats
 			for v, x := range block[t*len(h.mask):][:len(h.mask)] {
-				row[v] += float32((float64(x) - mean[v]) * scale[v])
+				z := (float64(x) - mean[v]) * scale[v]
+				row[v] += float32(z)
+				if repeated {
+					squares[v] += z * z
+				}
 			}
 		}
 	}
@@ -217,6 +252,7 @@ func (n *nsd) leaveOut(units int, lacking []bool) {
 		}
 	}
 	s.Responses = s.Responses[:s.Images.Len()*len(keep)]
+	n.squares = chosen(n.squares, keep)
 	s.warn("vertices-missing", fmt.Sprintf("%s: %d lh and %d rh vertices lack a number in some trial and are left out", s.Name, gone[0], gone[1]))
 }
 
@@ -270,6 +306,3 @@ func (n *nsd) ceilings() error {
 	}
 	return nil
 }
-
-// medianNCSNR is over the units.
-func (s *Subject) medianNCSNR() float64 { return stats.Median(widened(s.NCSNR)) }

@@ -19,6 +19,8 @@ type Options struct {
 	Subject  string // which one of an NSD tree, subj01 to subj08; "": the only one
 	Sessions string // of an NSD tree: all (or ""), challenge, or how many of the first (type nsd)
 	Mask     string // a folder or a stem of lh.* and rh.* files: only these vertices; "": every one that the data set has
+	Ceiling  string // likewise: noise ceilings as fractions, or ncsnr where the files' name says so; "": the data set's own
+	ROIs     string // a set of regions (paper), a family's name, or a .yaml file (type roiChoice); "": the data set's own
 }
 
 // Open reads a subject's folder, recognised by its content: a plain one (contract.md section 7), one of the
@@ -51,7 +53,8 @@ func newBuilder(path string, o Options) (*builder, error) {
 		f.root.Close()
 		return nil, fault.Inputf("subject and sessions choose from an NSD tree, and %s is none", path).Remedy("leave them out")
 	case f.kind == "nsd":
-		b.steps = (&nsd{builder: b}).steps()
+		n := &nsd{builder: b}
+		b.steps, b.inspect = n.steps(), n.inspect
 	case f.kind == "algonauts":
 		b.steps = (&challenge{builder: b}).steps()
 	default:
@@ -68,9 +71,10 @@ type builder struct {
 	doc     *strictyaml.Doc
 	d       *description
 	s       *Subject
-	set     *stimuli.Set // a stimulus a row of the list, repeats included
-	place   []int        // of each row in s.Images
-	opened  *table       // the responses of a plain folder, until their values were read
+	set     *stimuli.Set   // a stimulus a row of the list, repeats included
+	place   []int          // of each row in s.Images
+	inspect func(*checker) // what Check says of this kind of folder alone; nil: nothing
+	opened  *table         // the responses of a plain folder, until their values were read
 }
 
 // step reads one part of a subject. Check goes on after a step that failed, without those that need it.
@@ -102,6 +106,9 @@ func (b *builder) plain() []step {
 		{"values", []string{"responses"}, recorded(b.responses)},
 		{"ceiling", []string{"values"}, recorded(b.ceiling)},
 		{"regions", []string{"positions"}, recorded(always(b.rois))},
+		{"masks", []string{"values", "positions", "ceiling", "regions"}, recorded(always(b.narrow))},
+		{"ceiling", []string{"values", "positions"}, recorded(always(b.givenCeiling))},
+		{"regions", []string{"regions"}, recorded(always(b.givenROIs))},
 		{"hierarchy", []string{"regions"}, recorded(always(b.hierarchy))},
 		{"values", []string{"values"}, recorded(always(b.survey))},
 	}

@@ -57,6 +57,11 @@ func (f tree) more(lines string) tree {
 
 func (f tree) open(t *testing.T) (*Subject, error) {
 	t.Helper()
+	return f.withOptions(t, Options{Demo: demoFS})
+}
+
+func (f tree) withOptions(t *testing.T, o Options) (*Subject, error) {
+	t.Helper()
 	dir := t.TempDir()
 	for name, data := range f {
 		path := filepath.Join(dir, filepath.FromSlash(name))
@@ -67,7 +72,7 @@ func (f tree) open(t *testing.T) (*Subject, error) {
 			t.Fatal(err)
 		}
 	}
-	s, err := Open(context.Background(), dir, Options{Demo: demoFS})
+	s, err := Open(context.Background(), dir, o)
 	if err == nil {
 		t.Cleanup(func() { s.Close() })
 	}

@@ -15,11 +15,20 @@ import (
 
 // rois fills s.ROIs.
 func (b *builder) rois() error {
-	s := b.s
-	r := newRegions(s.Units)
+	r := newRegions(b.s.Units)
+	if err := b.collect(r); err != nil {
+		return err
+	}
+	b.finish(r)
+	return nil
+}
+
+// collect reads the entries of rois.
+func (b *builder) collect(r *regions) error {
 	for i, form := range b.d.ROIs {
+		r.source = form.Source
 		if form.File == "" {
-			for u := range s.Units {
+			for u := range b.s.Units {
 				r.add(u, form.Family, form.Name)
 			}
 			continue
@@ -28,8 +37,6 @@ func (b *builder) rois() error {
 			return named("roi-file", err)
 		}
 	}
-	b.finish(r)
-	b.tellEmpty()
 	return nil
 }
 
