@@ -19,13 +19,25 @@ type Pair struct {
 
 // Change is After − Before, over the units fitted in both. Intervals are 95 % and spatial, of one subject: they
 // say whether this cortex's difference is larger than its smoothness alone would make it, nothing of people, and
-// nothing of other seeds. To tell a change from the fit's own restlessness, compare it with the Change between two
-// seeds of one network.
+// nothing of other seeds: for that see Comparison.
 type Change struct {
-	Units  int
-	ROIs   []ROIChange
-	Slopes []SlopeChange // by quantity, by over
-	Rand   float64       // adjusted Rand index of the two mappings' channel clusters; NaN where there are none
+	Units    int
+	ROIs     []ROIChange
+	Slopes   []SlopeChange // by quantity, by over
+	Vertices VertexChange
+	Reasons  []string // why something is empty
+}
+
+// VertexChange tests every vertex's change of R², d_v: under the null it is noise of the map's own size, so
+//
+//	p_v = erfc(|d_v| / (√2 σ)),   σ² = sill + nugget of the difference map (see Field)
+//
+// and Q are Benjamini and Hochberg's over all vertices of both hemispheres. σ comes from the same map, so changes
+// that are everywhere make it larger and the test more careful. NaN where a unit was not fitted twice.
+type VertexChange struct {
+	R2         []float64 // [V] after − before
+	P, Q       []float64 // [V]
+	Discovered int       // q < 0.05
 }
 
 // ROIChange is one region's.
@@ -33,6 +45,7 @@ type ROIChange struct {
 	Name      string
 	NVertices int
 	Depth     stats.Interval // change of the mean depth of shares, 0..1 each: the layer shift
+	Entropy   stats.Interval // change of the mean entropy of the layer selector, 0 sure … 1 uniform each
 	R2        stats.Interval // change of the mean R²
 	P, Q      float64        // two-sided, of no change of R²; Q after Benjamini and Hochberg over the regions
 	// JensenShannon is the distance of the mean distributions of shares over layers, 0 the same … 1 disjoint:
@@ -58,33 +71,84 @@ func Compare(ctx context.Context, p Pair) (*Change, error) {
 		return nil, err
 	}
 	c := &Change{Units: len(in.Mapping.Vertices) - unfitted(in.Mapping)}
+	if field.off {
+		c.Reasons = append(c.Reasons, "the units have no place on a surface: no spatial intervals, no p")
+	}
+	if len(p.Before.Info.Layers) != len(p.After.Info.Layers) {
+		c.Reasons = append(c.Reasons, "the networks have different numbers of layers: no distance of their shares")
+	}
+	r2 := p.difference(in.Mapping, r2Of)
+	p.regions(c, in, field, r2)
+	c.discover()
+	c.vertices(field, r2)
+	p.slopes(c, in, field)
+	return c, nil
+}
+
+// r2Of are the units' R² on test images.
+func r2Of(m *store.Mapping) []float64 {
+	return values(m, func(v *store.Vertex) float64 { return float64(v.R2) })
+}
+
+func entropyOf(m *store.Mapping) []float64 {
+	return values(m, func(v *store.Vertex) float64 { return float64(v.LayerEntropy) })
+}
+
+// regions fills ROIs.
+func (p Pair) regions(c *Change, in Input, field *Field, r2 []float64) {
 	depth := p.difference(in.Mapping, func(m *store.Mapping) []float64 { return depths(m, "share") })
-	r2 := p.difference(in.Mapping, func(m *store.Mapping) []float64 {
-		return values(m, func(v *store.Vertex) float64 { return float64(v.R2) })
-	})
+	entropy := p.difference(in.Mapping, entropyOf)
 	for _, name := range roiNames(in.Mapping, in.Hierarchy) {
-		var at []int
-		for i := range in.Mapping.Vertices {
-			if v := &in.Mapping.Vertices[i]; v.Fitted && In(v, name) {
-				at = append(at, i)
-			}
-		}
-		x := ROIChange{Name: name, NVertices: len(at), Depth: field.mean("depth change", depth, at), R2: field.mean("R² change", r2, at), JensenShannon: p.jensenShannon(at)}
+		at := fittedIn(in.Mapping, name)
+		x := ROIChange{Name: name, NVertices: len(at), Depth: field.mean("depth change", depth, at), Entropy: field.mean("entropy change", entropy, at),
+			R2: field.mean("R² change", r2, at), JensenShannon: p.jensenShannon(at)}
 		x.P = twoSided(x.R2)
 		c.ROIs = append(c.ROIs, x)
 	}
-	c.discover()
-	if len(p.Hierarchy.Levels) > 0 {
-		for _, q := range Quantities {
-			y := p.difference(in.Mapping, func(m *store.Mapping) []float64 { return depths(m, q) })
-			for _, over := range []string{"rois", "vertices"} {
-				a := align(in, field, q+" change", over, y)
-				c.Slopes = append(c.Slopes, SlopeChange{q, over, a.Slope, a.B0, a.B1})
-			}
+}
+
+// fittedIn are the places of a region's fitted vertices.
+func fittedIn(m *store.Mapping, roi string) (at []int) {
+	for i := range m.Vertices {
+		if v := &m.Vertices[i]; v.Fitted && In(v, roi) {
+			at = append(at, i)
 		}
 	}
-	return c, c.clusters(ctx, p)
+	return at
 }
+
+// slopes fills Slopes where there is a hierarchy.
+func (p Pair) slopes(c *Change, in Input, field *Field) {
+	if len(p.Hierarchy.Levels) == 0 {
+		return
+	}
+	for _, q := range Quantities {
+		y := p.difference(in.Mapping, func(m *store.Mapping) []float64 { return depths(m, q) })
+		for _, over := range []string{"rois", "vertices"} {
+			a := align(in, field, q+" change", over, y)
+			c.Slopes = append(c.Slopes, SlopeChange{q, over, a.Slope, a.B0, a.B1})
+		}
+	}
+}
+
+// vertices fills Vertices.
+func (c *Change) vertices(field *Field, r2 []float64) {
+	sd := field.spread("R² change", r2)
+	v := VertexChange{R2: r2, P: make([]float64, len(r2))}
+	for i, d := range r2 {
+		v.P[i] = pOf(d, sd)
+	}
+	v.Q = stats.FDR(v.P)
+	for _, q := range v.Q {
+		if q < discovery {
+			v.Discovered++
+		}
+	}
+	c.Vertices = v
+}
+
+// discovery is the false discovery rate at which a change is called one.
+const discovery = 0.05
 
 // check refuses mappings of different units.
 func (p Pair) check() error {
@@ -126,18 +190,21 @@ func (p Pair) difference(both *store.Mapping, get func(*store.Mapping) []float64
 
 // twoSided is the p of no difference that belongs to a normal 95 % interval; NaN where there is none.
 func twoSided(x stats.Interval) float64 {
-	half := (x.Hi - x.Lo) / 2
-	if math.IsNaN(half) {
+	return pOf(x.Estimate, (x.Hi-x.Lo)/2/stats.NormalQuantile(0.975))
+}
+
+// pOf is the two-sided p of a difference under a normal null with this sd. Without spread (the same change
+// everywhere) there is nothing to hold a difference against: NaN, and 1 for no difference.
+func pOf(difference, sd float64) float64 {
+	switch {
+	case math.IsNaN(difference) || math.IsNaN(sd):
+		return nan
+	case sd == 0 && difference == 0:
+		return 1
+	case sd == 0:
 		return nan
 	}
-	if half == 0 { // the same change everywhere: no spread to hold it against
-		if x.Estimate == 0 {
-			return 1
-		}
-		return nan
-	}
-	z := math.Abs(x.Estimate) / (half / stats.NormalQuantile(0.975))
-	return math.Erfc(z / math.Sqrt2)
+	return math.Erfc(math.Abs(difference) / sd / math.Sqrt2)
 }
 
 // discover fills Q.
@@ -194,73 +261,4 @@ func JensenShannon(p, q []float64) float64 {
 		part(b, (a+b)/2)
 	}
 	return math.Sqrt(math.Max(0, sum))
-}
-
-// clusters compares the channel clusters of both.
-func (c *Change) clusters(ctx context.Context, p Pair) error {
-	c.Rand = nan
-	var of [2][]int
-	for k, m := range []*store.Mapping{p.Before, p.After} {
-		found, err := FindClusters(ctx, Input{Mapping: m, Hierarchy: p.Hierarchy})
-		if found == nil || err != nil {
-			return err
-		}
-		of[k] = found.Of
-	}
-	c.Rand = stats.AdjustedRand(of[0], of[1])
-	return nil
-}
-
-// ComparisonTable is comparison.csv: a row a region, and the whole hierarchy's slopes.
-func ComparisonTable(p Pair, c *Change) *Table {
-	t := &Table{Name: "comparison", Title: "Before and after", Note: "After − before, over units fitted in both. Intervals are 95 % and spatial: one subject's, not people's.", Columns: []Column{
-		{"model_before", "network"}, {"model_after", "network"}, {"subject", ""}, {"seed_before", "of the fit"}, {"seed_after", "of the fit"},
-		{"what", "depth (mean of shares, 0..1), r2 (mean, fraction of variance), slope_share, slope_expected, slope_argmax"}, {"over", "the region, or the points of the line"}, {"n_vertices", "units"},
-		{"change", "after − before"}, {"change_lo", "95 % spatial interval"}, {"change_hi", "95 % spatial interval"}, {"p", "two-sided, of no change (r2)"}, {"q", "after Benjamini and Hochberg over the regions (r2)"},
-		{"js_distance", "Jensen-Shannon distance of the layers' shares, 0..1 (depth)"}, {"clusters_adjusted_rand", "agreement of the channel clusters"}, simulatedColumn,
-	}}
-	a, b := &p.Before.Info, &p.After.Info
-	add := func(what, over string, n int, x stats.Interval, pv, q, js float64) {
-		t.Add(a.Model, b.Model, a.Subject, a.Seed, b.Seed, what, over, n, x.Estimate, x.Lo, x.Hi, pv, q, js, c.Rand, a.Simulated || b.Simulated)
-	}
-	for _, s := range c.Slopes {
-		add("slope_"+s.Quantity, s.Over, c.Units, s.Slope, nan, nan, nan)
-	}
-	for _, r := range c.ROIs {
-		add("depth", r.Name, r.NVertices, r.Depth, nan, nan, r.JensenShannon)
-		add("r2", r.Name, r.NVertices, r.R2, r.P, r.Q, nan)
-	}
-	return t
-}
-
-// DifferenceMaps are After − Before on the surface: depth and R²; nil where the units have no place on one.
-func DifferenceMaps(p Pair) []*cortex.Map {
-	if p.check() != nil {
-		return nil
-	}
-	in := Input{Mapping: p.both(), Geometry: p.Geometry}
-	if !Placed(in.Geometry, in.Mapping) {
-		return nil
-	}
-	change := func(name, title, unit string, x []float64) *cortex.Map {
-		m := newMap(in, name, title, unit, cortex.RuleDiverging, 0, top(nan, absolute(x)), x)
-		m.Lo = -m.Hi
-		m.Simulated = p.Before.Info.Simulated || p.After.Info.Simulated
-		m.Note = p.After.Info.Model + " minus " + p.Before.Info.Model + ", over units fitted in both."
-		return m
-	}
-	return []*cortex.Map{
-		change("depth_change", "Change of depth: where later or earlier layers predict", "depth, after − before", p.difference(in.Mapping, func(m *store.Mapping) []float64 { return depths(m, "share") })),
-		change("r2_change", "Change of R²", "R² on test images, after − before", p.difference(in.Mapping, func(m *store.Mapping) []float64 {
-			return values(m, func(v *store.Vertex) float64 { return float64(v.R2) })
-		})),
-	}
-}
-
-func absolute(x []float64) []float64 {
-	out := make([]float64, len(x))
-	for i, v := range x {
-		out[i] = math.Abs(v)
-	}
-	return out
 }

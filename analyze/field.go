@@ -254,6 +254,19 @@ func (f *Field) interval(name string, y []float64, w []weight) stats.Interval {
 	return out
 }
 
+// spread is the standard deviation √(sill + nugget) of a single vertex around the map's line, NaN where no
+// covariance is known.
+func (f *Field) spread(name string, y []float64) float64 {
+	if f.off {
+		return nan
+	}
+	m := f.model(name, y)
+	if m.spatial == nil {
+		return nan
+	}
+	return math.Sqrt(m.covariance.Sill + m.covariance.Nugget)
+}
+
 // mean is the mean of a quantity over some vertices, those without the number left out.
 func (f *Field) mean(name string, y []float64, at []int) stats.Interval {
 	_, at = pick(y, at)

@@ -9,14 +9,14 @@ import (
 
 // Hierarchy is an ordered list of levels along the visual stream.
 type Hierarchy struct {
-	Name   string // glasser, paper, streams, or "own" for one that the user wrote
-	Levels []Level
+	Name   string  `json:"name"` // glasser, paper, streams, or "own" for one that the user wrote
+	Levels []Level `json:"levels"`
 }
 
 // Level is one step: an ROI, or several of which the unweighted mean of their means is taken.
 type Level struct {
-	Name string
-	ROIs []string
+	Name string   `json:"name"`
+	ROIs []string `json:"rois"`
 }
 
 // Place is where level k stands on the axis: k/(levels−1). Levels that have no data keep their place.

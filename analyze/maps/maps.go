@@ -126,6 +126,46 @@ func Write(ctx context.Context, dir string, in Input) ([]string, error) {
 	return w.files, nil
 }
 
+// Derived are maps made of several mappings: differences, means of a group. Info says where they lie and is that of
+// one of them.
+type Derived struct {
+	Info    store.FitInfo
+	Sources []string // keys of the mappings
+	Maps    []*cortex.Map
+	Version string
+}
+
+// WriteMaps writes derived maps into dir, named as a mapping's own, and the data set's description two folders above.
+// stat is the map's name without what a label can't hold.
+func WriteMaps(ctx context.Context, dir string, d Derived) error {
+	if len(d.Maps) == 0 {
+		return nil
+	}
+	m := &store.Mapping{Info: d.Info}
+	m.Info.Key = strings.Join(d.Sources, ", ")
+	w := &writer{in: Input{Mapping: m, Version: d.Version}, root: filepath.Dir(filepath.Dir(dir)), dir: dir}
+	w.stem, w.space, w.density = entities(w.in)
+	if err := w.dataset(); err != nil {
+		return err
+	}
+	for _, x := range d.Maps {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		var sides [2][]float32
+		for side, values := range x.Values {
+			sides[side] = make([]float32, len(values))
+			for i, v := range values {
+				sides[side][i] = float32(v)
+			}
+		}
+		if err := w.stat(stat{name: alphanumeric(x.Name), title: x.Title + ". " + x.Note, unit: x.Unit}, sides); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // together ends the name of the sidecar of the file that holds all numbers.
 const together = "_statmap.json"
 

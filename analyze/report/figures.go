@@ -182,8 +182,16 @@ const leastScale = 0.5
 // shrink makes the page's pictures of many mappings small enough for one file; those below DIR/plates stay as
 // they are. What does not fit at the least scale is left to the interactive cortex and the files: the last maps
 // of the last mappings.
-func shrink(all []runFigures, budget int) error {
-	var plates []*figure // the first map of every mapping, then the second, …
+func shrink(all []runFigures, compared []comparisonFigures, budget int) error {
+	var plates []*figure // those of comparisons, the first map of every mapping, then the second, …
+	for i := range compared {
+		for _, list := range [][]figure{compared[i].Differences, compared[i].Pair} {
+			for k := range list {
+				plates = append(plates, &list[k])
+			}
+		}
+	}
+	firsts := len(plates) + len(all)
 	for place := 0; ; place++ {
 		n := len(plates)
 		for i := range all {
@@ -214,7 +222,7 @@ func shrink(all []runFigures, budget int) error {
 	}
 	left := budget
 	for k, p := range plates {
-		if left -= p.bytes; left < 0 && k >= len(all) {
+		if left -= p.bytes; left < 0 && k >= firsts {
 			p.PNG = ""
 		}
 		p.plate = nil

@@ -9,15 +9,20 @@ import (
 
 // Input is everything the report shows. The caller fills it; the report computes no statistics of its own.
 type Input struct {
-	Title      string          // of the page; "": from the first run
-	Runs       []Run           // one a mapping, in the order in which they are shown
-	Sections   []Section       // what was computed beside the mappings, after them
-	Warnings   []store.Warning // of the run as a whole; those of mappings and analyses are added, repeats dropped
-	Provenance Provenance
-	Credits    []Credit // of the photographs used as stimuli
-	Sources    []Source // licences of the data and networks used
-	Citations  []string // beside the method's, cortexmap's and the surface's own
-	Style      draw.Style
+	Title string // of the page; "": from the first run
+	Runs  []Run  // one a mapping, in the order in which they are shown
+	// Comparisons come before the runs. Comparing says that they are what the page is about: then the runs' maps are
+	// shown in them and in the interactive cortex only.
+	Comparisons []Comparison
+	Comparing   bool
+	Sections    []Section        // what was computed beside the mappings, after them
+	Tables      []*analyze.Table // of several mappings together; written beside the runs' own
+	Warnings    []store.Warning  // of the run as a whole; those of mappings and analyses are added, repeats dropped
+	Provenance  Provenance
+	Credits     []Credit // of the photographs used as stimuli
+	Sources     []Source // licences of the data and networks used
+	Citations   []string // beside the method's, cortexmap's and the surface's own
+	Style       draw.Style
 }
 
 // Run is one mapping with what was computed from it.

@@ -29,6 +29,9 @@ type page struct {
 	Simulated  bool
 	Warnings   []store.Warning
 	Overview   *table // of several mappings; nil for one
+	Compared   []comparison
+	Compare    string   // how comparisons were made
+	Methods    []string // of the mappings, where they have no parts of their own
 	Runs       []run
 	Sections   []section
 	Provenance Provenance
@@ -84,32 +87,44 @@ type cell struct {
 }
 
 // render writes report.html.
-func render(w io.Writer, in Input, figures []runFigures, sections []section) error {
+func render(w io.Writer, in Input, figures []runFigures, compared []comparisonFigures, sections []section) error {
 	t, err := template.New("report").Parse(pageHTML)
 	if err != nil {
 		return err // a bug: the template is embedded
 	}
-	p := newPage(in, figures, sections)
+	p := newPage(in, figures, compared, sections)
 	if err := p.script(in); err != nil {
 		return err
 	}
 	return t.Execute(w, p)
 }
 
-func newPage(in Input, figures []runFigures, sections []section) *page {
+func newPage(in Input, figures []runFigures, compared []comparisonFigures, sections []section) *page {
 	p := &page{Title: in.Title, CSS: template.CSS(pageCSS), Provenance: in.Provenance, Credits: groupCredits(in.Credits),
 		Photos: len(in.Credits), Sources: in.Sources, Citations: citations(in)}
 	switch {
 	case p.Title != "":
 	case len(in.Runs) > 0:
 		p.Title = heading(in.Runs[0])
+		if in.Comparing {
+			p.Title = comparisonTitle(in.Comparisons)
+		}
 	default:
 		p.Title = in.Sections[0].Title
 	}
 	number := 0
+	for i, c := range in.Comparisons {
+		p.Compared = append(p.Compared, newComparison(i, c, compared[i], &number))
+	}
+	p.Compare = comparisonMethods(in.Comparisons)
+	if in.Comparing { // what each mapping is by itself stands in its own run's report
+		p.Methods = joinedMethods(in.Runs)
+	}
 	for i, r := range in.Runs {
 		p.Simulated = p.Simulated || r.Mapping.Info.Simulated
-		p.Runs = append(p.Runs, newRun(i, r, figures[i], &number))
+		if !in.Comparing {
+			p.Runs = append(p.Runs, newRun(i, r, figures[i], &number))
+		}
 	}
 	p.Sections = sections
 	for i := range p.Sections {
@@ -169,11 +184,7 @@ func allWarnings(in Input) []store.Warning {
 }
 
 func heading(r Run) string {
-	onto := r.Mapping.Info.Subject
-	if onto == "simulated" {
-		onto = "the simulated subject"
-	}
-	return r.Mapping.Info.Model + " mapped onto " + onto
+	return r.Mapping.Info.Model + " mapped onto " + onto(r.Mapping.Info.Subject)
 }
 
 func newRun(i int, r Run, f runFigures, number *int) run {
@@ -300,7 +311,7 @@ func with(x analyze.Interval) cell {
 
 // overview compares several mappings, a row each.
 func overview(runs []Run) *table {
-	t := &table{Caption: "All mappings", Head: []string{"Network", "Subject", "Protocol", "Seed", "R²", "R² / ceiling", "median r", "Slope (shares, levels)"}}
+	t := &table{Caption: "All mappings", Head: []string{"Network", "Subject", "Method", "Protocol", "Seed", "R²", "R² / ceiling", "median r", "Slope (shares, levels)"}}
 	for _, r := range runs {
 		info, v := &r.Mapping.Info, analyze.Summarise(r.Mapping)
 		slope := analyze.Interval{Estimate: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
@@ -309,7 +320,7 @@ func overview(runs []Run) *table {
 				slope = a.Slope
 			}
 		}
-		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
+		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(strings.ReplaceAll(info.Method, "_", " ")), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
 	}
 	return t
 }

@@ -334,7 +334,7 @@ func TestManyMappings(t *testing.T) {
 	}
 	for _, c := range []struct{ budget, plates, most int }{{3 * size, 6, 3 * size}, {2 * size, 6, 2 * size}, {1, 3, size}} {
 		all := copies()
-		if err := shrink(all, c.budget); err != nil {
+		if err := shrink(all, nil, c.budget); err != nil {
 			t.Fatal(err)
 		}
 		plates, bytes, left := count(all)

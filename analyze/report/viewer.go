@@ -69,6 +69,8 @@ type viewerJSON struct {
 	Flat  []extentJSON `json:"flat,omitempty"`
 	Runs  []runJSON    `json:"runs"`
 	Maps  []mapJSON    `json:"maps"`
+	// Beside are the two maps that a comparison shows first, side by side.
+	Beside []int `json:"beside,omitempty"`
 }
 
 // ref is an array in the blob.
@@ -157,7 +159,12 @@ func newViewer(in Input) (*viewer, error) {
 	data := viewerJSON{}
 	out := &viewer{Keys: "arrows turn, Shift and arrows step from vertex to vertex, Enter selects a vertex, + and − zoom, 1 to 5 are the views, 0 resets, m is the next map"}
 	var first *draw.Drape
-	for _, r := range in.Runs {
+	var networks []string // of what is shown
+	runs := slices.Clone(in.Runs)
+	for _, c := range in.Comparisons {
+		runs = append(runs, c.run())
+	}
+	for i, r := range runs {
 		if r.Geometry != full || len(r.Results.Maps) == 0 {
 			continue
 		}
@@ -168,7 +175,15 @@ func newViewer(in Input) (*viewer, error) {
 			data.View = view(g, o.Focus)
 			data.Flat = flatExtents(g, o.Focus)
 		}
-		p.run(&data, g, d, r)
+		networks = append(networks, r.Mapping.Info.Model)
+		if i < len(in.Runs) {
+			p.run(&data, g, d, r)
+		} else {
+			p.comparison(&data, g, d, r, in.Comparisons[i-len(in.Runs)])
+		}
+	}
+	if in.Comparing {
+		data.Beside = firstPair(data.Maps, networks)
 	}
 	for i, h := range g.Hemis {
 		data.Hemis[i] = p.hemi(h, first.Borders[i])
@@ -184,6 +199,16 @@ func newViewer(in Input) (*viewer, error) {
 	text, err := json.Marshal(data) // escapes <, > and &
 	out.Data = template.JS(text)
 	return out, err
+}
+
+// firstPair are the first map of the first network and the same of the next; nil without. networks are the runs'.
+func firstPair(all []mapJSON, networks []string) []int {
+	for i, m := range all {
+		if networks[m.Run] != networks[all[0].Run] && m.Title == all[0].Title {
+			return []int{0, i}
+		}
+	}
+	return nil
 }
 
 // run adds a mapping and its maps.
@@ -208,6 +233,42 @@ func (p *packer) run(data *viewerJSON, g *cortex.Geometry, d *draw.Drape, r Run)
 	data.Runs = append(data.Runs, out)
 }
 
+// comparison adds the difference maps, with the differences as a click's numbers.
+func (p *packer) comparison(data *viewerJSON, g *cortex.Geometry, d *draw.Drape, r Run, c Comparison) {
+	out := runJSON{Name: c.After.Info.Model + " − " + c.Before.Info.Model, Simulated: c.simulated()}
+	columns := []column{{columnJSON{"r2_change", "change of R²", 2}, c.Vertices.R2}, {columnJSON{"r2_q", "q of no change of R²", 2}, c.Vertices.Q}}
+	for _, m := range c.Maps {
+		if m.Name == "depth_change" {
+			columns = append(columns, column{columnJSON{"depth_change", "change of depth", 2}, ofVertices(r.Mapping, m)})
+		}
+		coarse := coarseMap(m, g)
+		data.Maps = append(data.Maps, p.mapOf(len(data.Runs), coarse, d.Skin(coarse)))
+	}
+	p.rows(&out, g, r.Mapping, columns)
+	for side, h := range g.Hemis { // no threshold: a difference has no R² of its own
+		out.R2[side] = p.f32(cortex.NoData(h.N()))
+	}
+	data.Runs = append(data.Runs, out)
+}
+
+// ofVertices reads a map at the mapping's vertices.
+func ofVertices(m *store.Mapping, from *cortex.Map) []float64 {
+	out := make([]float64, len(m.Vertices))
+	for i := range m.Vertices {
+		out[i] = math.NaN()
+		if side := cortex.Side(m.Vertices[i].Hemi); side >= 0 {
+			out[i] = from.Values[side][m.Vertices[i].Vertex]
+		}
+	}
+	return out
+}
+
+// column is a number of every unit of a mapping [V].
+type column struct {
+	columnJSON
+	values []float64
+}
+
 // viewerColumns are the numbers that a click shows.
 var viewerColumns = []struct {
 	columnJSON
@@ -229,12 +290,13 @@ var viewerColumns = []struct {
 }
 
 // about says which numbers a map shows.
-var about = map[string][]string{"layer": {"depth", "entropy"}, "space": {"x", "y"}, "scale": {"scale", "local"}, "r2": {"r2"}, "r2_norm": {"r2_norm"}, "clusters": {"cluster"}}
+var about = map[string][]string{"layer": {"depth", "entropy"}, "space": {"x", "y"}, "scale": {"scale", "local"}, "r2": {"r2"}, "r2_norm": {"r2_norm"}, "clusters": {"cluster"},
+	"depth_change": {"depth_change"}, "r2_change": {"r2_change", "r2_q"}, "r2_change_called": {"r2_change", "r2_q"}}
 
 // numbers adds what a click shows: the columns that any vertex has, the category of every map of categories,
 // and the regions' names.
 func (p *packer) numbers(out *runJSON, g *cortex.Geometry, r Run) {
-	var columns [][]float64
+	var columns []column
 	add := func(c columnJSON, get func(*store.Vertex) float64) {
 		x := make([]float64, len(r.Mapping.Vertices))
 		known := false
@@ -243,7 +305,7 @@ func (p *packer) numbers(out *runJSON, g *cortex.Geometry, r Run) {
 			known = known || !math.IsNaN(x[i])
 		}
 		if known {
-			out.Columns, columns = append(out.Columns, c), append(columns, x)
+			columns = append(columns, column{c, x})
 		}
 	}
 	for _, c := range viewerColumns {
@@ -259,19 +321,27 @@ func (p *packer) numbers(out *runJSON, g *cortex.Geometry, r Run) {
 			})
 		}
 	}
+	p.rows(out, g, r.Mapping, columns)
+}
+
+// rows adds the columns' numbers and the regions' names, a row a vertex that the shown surface has.
+func (p *packer) rows(out *runJSON, g *cortex.Geometry, m *store.Mapping, columns []column) {
+	for _, c := range columns {
+		out.Columns = append(out.Columns, c.columnJSON)
+	}
 	var at []uint32
 	var numbers []float64
 	var roi []uint16
 	place := map[string]int{}
-	for i := range r.Mapping.Vertices {
-		v := &r.Mapping.Vertices[i]
+	for i := range m.Vertices {
+		v := &m.Vertices[i]
 		side := cortex.Side(v.Hemi)
 		if side < 0 || int(v.Vertex) >= g.Hemis[side].N() {
 			continue
 		}
 		at = append(at, uint32(side)<<24|uint32(v.Vertex))
 		for _, x := range columns {
-			numbers = append(numbers, x[i])
+			numbers = append(numbers, x.values[i])
 		}
 		names := regionNames(v)
 		k, ok := place[names]

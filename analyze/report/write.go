@@ -34,11 +34,21 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 	figures, stems := make([]runFigures, len(in.Runs)), fileStems(in.Runs)
 	for i, r := range in.Runs {
 		var err error
+		if in.Comparing { // only what they differ in is drawn
+			break
+		}
 		if figures[i], err = drawRun(ctx, filepath.Join(dir, "plates"), stems[i], r, in.Style); err != nil {
 			return nil, err
 		}
 	}
-	if err := shrink(figures, plateBudget); err != nil {
+	compared := make([]comparisonFigures, len(in.Comparisons))
+	for i, c := range in.Comparisons {
+		var err error
+		if compared[i], err = drawComparison(ctx, filepath.Join(dir, "plates"), c, in.Style, in.Comparing); err != nil {
+			return nil, err
+		}
+	}
+	if err := shrink(figures, compared, plateBudget); err != nil {
 		return nil, err
 	}
 	sections, err := drawSections(filepath.Join(dir, "plates"), "", in.Sections)
@@ -46,7 +56,7 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 		return nil, err
 	}
 	var buf bytes.Buffer
-	if err := render(&buf, in, figures, sections); err != nil {
+	if err := render(&buf, in, figures, compared, sections); err != nil {
 		return nil, err
 	}
 	out.Bytes = buf.Len()
@@ -79,6 +89,9 @@ func tables(in Input) []*analyze.Table {
 	}
 	for _, s := range in.Sections {
 		add(s.Table)
+	}
+	for _, t := range in.Tables {
+		add(t)
 	}
 	var out []*analyze.Table
 	for _, name := range names {

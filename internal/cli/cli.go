@@ -53,6 +53,7 @@ type commands struct {
 	Fit     fitCmd     `cmd:"" help:"The same file, up to and including the fit."`
 	Analyze analyzeCmd `cmd:"" help:"The same file, all stages (what is done is skipped)."`
 	Inspect inspectCmd `cmd:"" help:"Show a network's inputs, layers, preprocessing and cost."`
+	Compare compareCmd `cmd:"" help:"Tables, difference maps and a report of what mappings that exist differ in."`
 	Subject subjectCmd `cmd:"" help:"Check a subject's folder, or begin one."`
 	Status  statusCmd  `cmd:"" help:"Show how far a run or sweep is: done, running, queued, failed, lost."`
 	Verify  verifyCmd  `cmd:"" help:"Compute all digests again and say whether results follow from inputs, settings and version."`

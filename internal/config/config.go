@@ -40,7 +40,11 @@ type Model struct {
 	Name   string `yaml:"name" json:"name"`     // default: the file's name without .onnx
 	Card   string `yaml:"card" json:"card"`     // preprocessing; default: found beside the file, in its metadata, or a preset
 	Family string `yaml:"family" json:"family"` // groups networks in tables
-	At     string `yaml:"-" json:"-"`           // where the file names it, for messages
+	// Size is what tables call the network's size, such as 86M; default: its parameters, counted.
+	Size string `yaml:"size" json:"size"`
+	// FinetunedFrom is the name of the network that this one was tuned from: the two are compared, before and after.
+	FinetunedFrom string `yaml:"finetuned_from" json:"finetuned_from"`
+	At            string `yaml:"-" json:"-"` // where the file names it, for messages
 }
 
 // Subject is a brain: in YAML a path, demo:simulated, or a mapping with these keys.

@@ -76,7 +76,7 @@ func (r *run) resultsKey(mappings []*mapped) key {
 	parts := []any{"cortexmap", r.Version, "analyze.hierarchy", r.Config.Analyze.Hierarchy, "analyze.interval", r.Config.Analyze.Interval}
 	for _, m := range mappings {
 		c, b := m.Network.file.Card, m.Brain
-		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label,
+		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label, m.Network.Size, m.Network.FinetunedFrom,
 			c.Licence, c.Origin, b.Licence, b.Attribution})
 	}
 	for _, l := range r.alike {

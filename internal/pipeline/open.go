@@ -82,6 +82,9 @@ func (r *run) open() error {
 	if err := r.groups(); err != nil {
 		return err
 	}
+	if err := knownBases(r.networks); err != nil {
+		return err
+	}
 	for _, s := range r.Config.Subjects {
 		b, err := r.openSubject(s)
 		if err != nil {
@@ -228,6 +231,24 @@ func distinctNames(networks []*network) error {
 				Remedy("give one of them another name with `name:`")
 		}
 		seen[n.Name] = n.Path
+	}
+	return nil
+}
+
+// knownBases refuses a network that was tuned from one that isn't there.
+func knownBases(networks []*network) error {
+	for _, n := range networks {
+		if n.FinetunedFrom == "" || slices.ContainsFunc(networks, func(o *network) bool { return o != n && o.Name == n.FinetunedFrom }) {
+			continue
+		}
+		var names []string
+		for _, o := range networks {
+			if o != n {
+				names = append(names, o.Name)
+			}
+		}
+		return fault.Inputf("models: %s says finetuned_from: %s, and no other network of the file has that name", n.Name, n.FinetunedFrom).In("%s", n.At).
+			Remedy("name one of %s, or add the network that it was tuned from", strings.Join(names, ", "))
 	}
 	return nil
 }

@@ -58,6 +58,7 @@ type runFile struct {
 	Error    string          `json:"error,omitempty"`
 	Tasks    []Task          `json:"tasks"`
 	Warnings []store.Warning `json:"warnings"`
+	Mappings []mappingEntry  `json:"mappings"`
 	Report   string          `json:"report,omitempty"`
 }
 
@@ -72,6 +73,9 @@ func (r *run) record(state string, failure error) error {
 		Format: 1, Version: r.Version, Command: r.Command, Folder: folder, Device: r.device, Config: r.Config,
 		Started: r.started, Ended: time.Now(), State: state,
 		Tasks: append([]Task{}, r.result.Tasks...), Warnings: append([]store.Warning{}, r.result.Warnings...), Report: r.result.Report,
+	}
+	if f.Mappings, err = r.entries(); err != nil {
+		return err
 	}
 	if r.runtime != nil {
 		f.Library = r.runtime.Version()

@@ -149,6 +149,9 @@ func (r *run) analyze(w work) error {
 		return err
 	}
 	m.Seconds["analyses"] = time.Since(start).Seconds()
+	if err := r.together(w, &in, mappings, m); err != nil {
+		return err
+	}
 	if in.Credits, in.Sources, err = r.credits(); err != nil {
 		return err
 	}

@@ -87,7 +87,8 @@
       const g = this.geometry = new THREE.BufferGeometry();
       g.setAttribute('position', new THREE.BufferAttribute(new Float32Array(3 * this.n), 3));
       g.setAttribute('curv', new THREE.BufferAttribute(Float32Array.from(read(info.curv), v => v / 400), 1));
-      g.setAttribute('skin', new THREE.BufferAttribute(new Float32Array(3 * this.n), 3));
+      this.skins = [0, 1].map(() => new THREE.BufferAttribute(new Float32Array(3 * this.n), 3)); // of the map and of the one beside it
+      g.setAttribute('skin', this.skins[0]);
       this.mesh = new THREE.Mesh(g, material);
       this.mesh.userData.side = this;
       this.edges = read(info.edges); this.along = read(info.along); // [S, 4] vertices, [S, 2] of 255
@@ -162,6 +163,7 @@
     scene.background = new THREE.Color(1, 1, 1);
     const camera = new THREE.OrthographicCamera(-1, 1, 1, -1, 1, 4000);
     camera.position.set(0, 0, 2000);
+    const looks = [0, 1].map(() => ({ table: null, size: [1, 1], below: [0, 0, 0, 0], steps: 0 })); // of the two maps
     const uniforms = { table: { value: null }, size: { value: new THREE.Vector2(1, 1) }, below: { value: [0, 0, 0, 0] }, steps: { value: 0 }, light: { value: 0.38 } };
     const material = new THREE.ShaderMaterial({ uniforms, vertexShader, fragmentShader, side: THREE.DoubleSide });
     const ink = plain([0.05, 0.05, 0.06]);
@@ -180,9 +182,23 @@
       at.forEach((a, row) => rows[a >>> 24].set(a & 0xffffff, row));
       return { ...r, rows, numbers, roi, r2: r.r2.map(read) };
     });
-    const state = { map: 0, shape: 'inflated', morph: 1, zoom: 1, pan: [0, 0], floor: -Infinity, at: null };
+    const state = { map: 0, second: -1, shape: 'inflated', morph: 1, zoom: 1, pan: [0, 0], floor: -Infinity, at: null };
     let queued = false;
-    const drawNow = () => { place(); renderer.render(scene, camera); };
+    // two maps are one scene drawn twice, so whatever turns one turns the other
+    const panes = () => state.second < 0 ? 1 : 2;
+    const paneWidth = () => canvas.clientWidth / panes();
+    const drawNow = () => {
+      place();
+      const w = paneWidth(), h = canvas.clientHeight;
+      renderer.setScissorTest(panes() > 1);
+      for (let k = 0; k < panes(); k++) {
+        const look = looks[k];
+        uniforms.table.value = look.table; uniforms.size.value.set(...look.size); uniforms.below.value = look.below; uniforms.steps.value = look.steps;
+        for (const s of sides) s.geometry.setAttribute('skin', s.skins[k]);
+        renderer.setViewport(k * w, 0, w, h); renderer.setScissor(k * w, 0, w, h);
+        renderer.render(scene, camera);
+      }
+    };
     const draw = () => {
       if (queued) return;
       queued = true;
@@ -192,7 +208,7 @@
 
     // place fits the camera to the canvas and puts both hemispheres and the marker where they belong
     function place() {
-      const w = canvas.clientWidth, h = canvas.clientHeight;
+      const w = paneWidth(), h = canvas.clientHeight;
       let width, height, y = 0;
       if (flat()) {
         const f = data.flat;
@@ -254,36 +270,36 @@
       moving = requestAnimationFrame(step);
     }
 
-    let tableTexture = null;
     function show() {
-      const m = data.maps[state.map], run = runs[m.run];
-      const pixels = read(m.table);
-      if (tableTexture) tableTexture.dispose();
-      tableTexture = new THREE.DataTexture(pixels, m.width, m.height, THREE.RGBAFormat, THREE.UnsignedByteType);
-      tableTexture.magFilter = tableTexture.minFilter = m.steps ? THREE.NearestFilter : THREE.LinearFilter;
-      tableTexture.needsUpdate = true;
-      uniforms.table.value = tableTexture;
-      uniforms.size.value.set(m.width, m.height);
-      uniforms.steps.value = m.steps ? 1 : 0;
-      uniforms.below.value = m.below ? [...m.below, 1] : [0, 0, 0, 0];
-      for (const s of sides) {
-        const u = read(m.u[s.index]), v = m.v ? read(m.v[s.index]) : null, r2 = run.r2[s.index];
-        const skin = s.geometry.attributes.skin;
-        for (let i = 0; i < s.n; i++) {
-          const seen = u[i] !== none && !(r2[i] < state.floor);
-          skin.setXYZ(i, seen ? placeOf(u[i]) : 0, seen && v ? placeOf(v[i]) : 0, seen ? 1 : 0);
+      const shown = state.second < 0 ? [state.map] : [state.map, state.second];
+      $('key').replaceChildren();
+      shown.forEach((map, k) => {
+        const m = data.maps[map], run = runs[m.run], look = looks[k], pixels = read(m.table);
+        if (look.table) look.table.dispose();
+        look.table = new THREE.DataTexture(pixels, m.width, m.height, THREE.RGBAFormat, THREE.UnsignedByteType);
+        look.table.magFilter = look.table.minFilter = m.steps ? THREE.NearestFilter : THREE.LinearFilter;
+        look.table.needsUpdate = true;
+        look.size = [m.width, m.height]; look.steps = m.steps ? 1 : 0; look.below = m.below ? [...m.below, 1] : [0, 0, 0, 0];
+        for (const s of sides) {
+          const u = read(m.u[s.index]), v = m.v ? read(m.v[s.index]) : null, r2 = run.r2[s.index], skin = s.skins[k];
+          for (let i = 0; i < s.n; i++) {
+            const seen = u[i] !== none && !(r2[i] < state.floor);
+            skin.setXYZ(i, seen ? placeOf(u[i]) : 0, seen && v ? placeOf(v[i]) : 0, seen ? 1 : 0);
+          }
+          skin.needsUpdate = true;
         }
-        skin.needsUpdate = true;
-      }
-      legend(m, pixels);
-      $('note').textContent = m.note;
+        if (k === 0 || m.unit !== data.maps[state.map].unit) legend(m, pixels);
+        $('pane' + k).textContent = run.name + ': ' + m.title;
+      });
+      for (const name of ['pane0', 'pane1']) $(name).hidden = panes() < 2;
+      for (const e of root.querySelectorAll('.side')) e.hidden = panes() > 1;
+      $('note').textContent = shown.map(map => data.maps[map].note).filter((n, i, all) => all.indexOf(n) === i).join(' ');
       tell();
       draw();
     }
 
     function legend(m, pixels) {
       const key = $('key');
-      key.replaceChildren();
       const add = (tag, cls, text) => { const e = document.createElement(tag); if (cls) e.className = cls; if (text !== undefined) e.textContent = text; key.append(e); return e; };
       add('b', '', m.unit);
       if (m.steps) {
@@ -309,8 +325,8 @@
     }
 
     // what is known of a vertex under the current map's mapping
-    function facts(side, vertex) {
-      const m = data.maps[state.map], run = runs[m.run], row = run.rows[side].get(vertex);
+    function facts(map, side, vertex) {
+      const m = data.maps[map], run = runs[m.run], row = run.rows[side].get(vertex);
       const head = (side ? 'right' : 'left') + ' hemisphere, vertex ' + vertex;
       if (row === undefined) return { head, regions: '', list: [] };
       const k = run.columns.length;
@@ -321,18 +337,25 @@
       output.replaceChildren();
       const line = (tag, text, cls) => { const e = document.createElement(tag); e.textContent = text; if (cls) e.className = cls; output.append(e); return e; };
       if (!state.at) return line('p', 'Click a vertex, or press Enter on the cortex, to read its numbers here.', 'hint');
-      const f = facts(state.at.side, state.at.vertex);
-      line('h4', f.head[0].toUpperCase() + f.head.slice(1));
-      line('p', f.list.length ? f.regions || 'in no region' : 'The mapping has no number at this vertex.', 'regions');
-      if (!f.list.length) return;
-      const dl = document.createElement('dl');
-      for (const x of f.list) {
-        const dt = document.createElement('dt'), dd = document.createElement('dd');
-        dt.textContent = x.title; dd.textContent = number(x.value, x.digits);
-        if (x.own) dt.className = dd.className = 'own';
-        dl.append(dt, dd);
-      }
-      output.append(dl);
+      const maps = [state.map];
+      if (state.second >= 0 && data.maps[state.second].run !== data.maps[state.map].run) maps.push(state.second);
+      maps.forEach((map, i) => {
+        const f = facts(map, state.at.side, state.at.vertex);
+        if (i === 0) {
+          line('h4', f.head[0].toUpperCase() + f.head.slice(1));
+          if (f.list.length) line('p', f.regions || 'in no region', 'regions');
+        }
+        if (maps.length > 1) line('h5', runs[data.maps[map].run].name);
+        if (!f.list.length) return line('p', 'The mapping has no number at this vertex.', 'regions');
+        const dl = document.createElement('dl');
+        for (const x of f.list) {
+          const dt = document.createElement('dt'), dd = document.createElement('dd');
+          dt.textContent = x.title; dd.textContent = number(x.value, x.digits);
+          if (x.own) dt.className = dd.className = 'own';
+          dl.append(dt, dd);
+        }
+        output.append(dl);
+      });
     }
     function select(side, vertex) {
       state.at = { side, vertex };
@@ -343,7 +366,8 @@
 
     const ray = new THREE.Raycaster();
     function pick(x, y) {
-      ray.setFromCamera(new THREE.Vector2(2 * x / canvas.clientWidth - 1, 1 - 2 * y / canvas.clientHeight), camera);
+      const w = paneWidth();
+      ray.setFromCamera(new THREE.Vector2(2 * (x % w) / w - 1, 1 - 2 * y / canvas.clientHeight), camera);
       const hit = ray.intersectObjects(sides.map(s => s.mesh), false)[0];
       if (!hit) return null;
       const s = hit.object.userData.side, p = hit.object.worldToLocal(hit.point.clone());
@@ -353,7 +377,7 @@
     const where = e => { const r = canvas.getBoundingClientRect(); return [e.clientX - r.left, e.clientY - r.top]; };
     function turn(dx, dy, first) {
       if (flat()) {
-        const mm = (camera.right - camera.left) / canvas.clientWidth;
+        const mm = (camera.right - camera.left) / paneWidth();
         state.pan[0] -= dx * mm; state.pan[1] += dy * mm;
         return draw();
       }
@@ -368,7 +392,7 @@
     const zoom = f => { state.zoom = Math.min(12, Math.max(0.5, state.zoom * f)); draw(); };
 
     let down = null, hover = 0;
-    canvas.addEventListener('pointerdown', e => { const [x, y] = where(e); down = { x, y, lastX: x, lastY: y, side: x < canvas.clientWidth / 2 ? 0 : 1, far: 0 }; canvas.setPointerCapture(e.pointerId); tip.hidden = true; });
+    canvas.addEventListener('pointerdown', e => { const [x, y] = where(e); down = { x, y, lastX: x, lastY: y, side: x % paneWidth() < paneWidth() / 2 ? 0 : 1, far: 0 }; canvas.setPointerCapture(e.pointerId); tip.hidden = true; });
     canvas.addEventListener('pointermove', e => {
       const [x, y] = where(e);
       if (down) {
@@ -384,7 +408,7 @@
         tip.hidden = !p;
         canvas.style.cursor = p ? 'crosshair' : 'grab';
         if (!p) return;
-        const f = facts(p.side, p.vertex), own = f.list.filter(c => c.own).map(c => c.title + ' ' + number(c.value, c.digits));
+        const f = facts(x < paneWidth() ? state.map : state.second, p.side, p.vertex), own = f.list.filter(c => c.own).map(c => c.title + ' ' + number(c.value, c.digits));
         tip.textContent = [f.regions, ...own].filter(Boolean).join(' · ') || 'no data';
         tip.style.left = Math.min(x + 14, canvas.clientWidth - tip.offsetWidth - 4) + 'px';
         tip.style.top = Math.max(0, y - 34) + 'px';
@@ -414,7 +438,7 @@
     }
     function centre() {
       for (const [x, y] of [[0.5, 0.5], [0.25, 0.5], [0.3, 0.5], [0.2, 0.5], [0.75, 0.5]]) {
-        const p = pick(x * canvas.clientWidth, y * canvas.clientHeight);
+        const p = pick(x * paneWidth(), y * canvas.clientHeight);
         if (p) return select(p.side, p.vertex);
       }
     }
@@ -435,15 +459,19 @@
       e.preventDefault();
     });
 
-    const select_ = $('map');
-    let group = null;
-    data.maps.forEach((m, i) => {
-      const run = runs[m.run];
-      if (runs.length > 1 && (!group || group.label !== run.name)) { group = document.createElement('optgroup'); group.label = run.name; select_.append(group); }
-      const o = document.createElement('option');
-      o.value = String(i); o.textContent = m.title + (run.simulated ? ' (simulated)' : '');
-      (group || select_).append(o);
-    });
+    const select_ = $('map'), second = $('second');
+    for (const list of [select_, second]) {
+      let group = null;
+      data.maps.forEach((m, i) => {
+        const run = runs[m.run];
+        if (runs.length > 1 && (!group || group.label !== run.name)) { group = document.createElement('optgroup'); group.label = run.name; list.append(group); }
+        const o = document.createElement('option');
+        o.value = String(i); o.textContent = m.title + (run.simulated ? ' (simulated)' : '');
+        (group || list).append(o);
+      });
+    }
+    $('beside').hidden = data.maps.length < 2;
+    second.addEventListener('change', () => { state.second = Number(second.value); show(); });
     function choose(i) { state.map = i; select_.value = String(i); limits(); show(); }
     const slider = $('floor'), said = $('floor-said');
     function limits() { // the slider runs over the mapping's R²
@@ -468,7 +496,8 @@
     why.hidden = true;
     shape('inflated');
     orient(data.view || 'lateral');
-    choose(0);
+    if (data.beside) { state.second = data.beside[1]; second.value = String(data.beside[1]); }
+    choose(data.beside ? data.beside[0] : 0);
     resize();
     new ResizeObserver(resize).observe(canvas);
   }
