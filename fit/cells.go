@@ -89,8 +89,10 @@ func cellTokens(cell, grid int) [5]int64 {
 }
 
 // backward is (13) and (14): from the gradient ga [5L] of a vertex's coefficients (alpha included) to that
-// of the networks' outputs, go [heads]. reg is the present weight of the regulariser (9) divided by V.
-func (s *selection) backward(goRow, ga []float32, v int, reg float64) {
+// of the networks' outputs, go [heads]. reg is the present weight of the regulariser (9) divided by V. Only
+// some layers may have a gradient, the active ones: the others are taken to want what those want on average,
+// and stay.
+func (s *selection) backward(goRow, ga []float32, v int, reg float64, active []int32) {
 	L := s.L
 	q := s.corners(v)
 	p := s.layer[v*L : (v+1)*L]
@@ -118,8 +120,20 @@ func (s *selection) backward(goRow, ga []float32, v int, reg float64) {
 		gpp += pl * g
 	}
 	gs += reg * 2 * (sc - 0.5)
-	for l := range L {
-		gp[l] = p[l] * float32(float64(gp[l])-gpp)
+	if len(active) < L {
+		var mass float64
+		for _, l := range active {
+			mass += float64(p[l])
+		}
+		gpp /= max(mass, 1e-6)
+	}
+	for l, k := 0, 0; l < L; l++ {
+		if k < len(active) && int(active[k]) == l {
+			gp[l] = p[l] * float32(float64(gp[l])-gpp)
+			k++
+		} else {
+			gp[l] = 0
+		}
 	}
 	gfx := (1 - sc) * ((1-fy)*(gq[1]-gq[0]) + fy*(gq[3]-gq[2]))
 	gfy := (1 - sc) * ((1-fx)*(gq[2]-gq[0]) + fx*(gq[3]-gq[1]))

@@ -20,8 +20,8 @@ type descent struct {
 
 	w, gw, b, gb []float32 // [V, C], [V]: in the order of places
 	wAdam, bAdam *adam     // likewise
-	spare        []float32 // [V, C] by vertex, while the order changes
-	a, ga, sumGA []float32 // [V, J] coefficients with α, gradient of one step, sum over steps
+	spare        []float32 // [V, C] while the order changes
+	a, ga, sumGA []float32 // a chunk's after another: coefficients with α, gradient of one step, sum over steps
 	target       []float32 // [V, B]
 	gout         []float32 // [V, heads] in the order of vertices
 	gsel         []float32 // the selectors' gradient: the networks', or gout itself
@@ -229,7 +229,6 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 	if d.set.SmoothL1 == 0 {
 		d.weight[0] *= 2
 	}
-	d.bind(len(b.images))
 	wStep, bStep := d.wAdam.next(d.set.RateReadout*rate, d.set.Decay), d.bAdam.next(d.set.RateBias*rate, d.set.Decay)
 	clip := d.set.Clip > 0
 	if err := d.cellPass(ctx, b.images, func(j cellJob) {
@@ -295,74 +294,105 @@ func (d *descent) sort(ctx context.Context) error {
 	if err := d.look(ctx); err != nil {
 		return err
 	}
-	lay := layoutOf(d.sel, nil, d.e.workers)
+	lay := activeLayout(d.sel, d.set.LayerTrace, d.e.workers)
 	if d.lay == nil || !slices.Equal(lay.order, d.lay.order) {
-		for _, x := range [][]float32{d.w, d.wAdam.m, d.wAdam.v} {
-			d.reorder(x, lay, d.C)
-		}
-		for _, x := range [][]float32{d.b, d.bAdam.m, d.bAdam.v} {
-			d.reorder(x, lay, 1)
+		from := d.places(lay)
+		for _, x := range []*[]float32{&d.w, &d.wAdam.m, &d.wAdam.v, &d.b, &d.bAdam.m, &d.bAdam.v} {
+			if err := d.reorder(ctx, x, from); err != nil {
+				return err
+			}
 		}
 	}
 	d.lay = lay
 	d.unbind()
-	j := 5 * d.L
 	return d.e.each(ctx, func(_ context.Context, w int) error {
-		from, to := d.e.share(d.V, w)
-		for i := from; i < to; i++ {
-			d.sel.coefficients(d.a[i*j:(i+1)*j], int(lay.order[i]), d.alpha)
+		all := make([]float32, 5*d.L)
+		for _, i := range lay.mine[w] {
+			job := &lay.jobs[i]
+			j := len(job.tokens)
+			for k, v := range lay.order[job.from:job.to] {
+				d.sel.coefficients(all, int(v), d.alpha)
+				pick(d.a[job.at+k*j:job.at+(k+1)*j], all, job.layers)
+			}
+			clear(d.sumGA[job.at : job.at+job.len()*j])
 		}
-		clear(d.sumGA[from*j : to*j])
 		return nil
 	})
 }
 
-// reorder brings an array from the present order of places to that of lay.
-func (d *descent) reorder(x []float32, lay *layout, width int) {
-	byVertex := d.spare[:len(x)]
+// places says where each place of a new layout is to be had: the present place of its vertex.
+func (d *descent) places(lay *layout) []int32 {
 	if d.lay == nil {
-		copy(byVertex, x)
-	} else {
-		d.lay.scatter(byVertex, x, width)
+		return lay.order
 	}
-	lay.gather(x, byVertex, width)
+	at := make([]int32, d.V)
+	for i, v := range d.lay.order {
+		at[v] = int32(i)
+	}
+	from := make([]int32, d.V)
+	for i, v := range lay.order {
+		from[i] = at[v]
+	}
+	return from
 }
 
-// bind makes the cells' tensors for batches of n images.
-func (d *descent) bind(n int) {
-	if d.bound == n {
-		return
-	}
-	d.unbind()
-	d.bound = n
-	j := 5 * d.L
-	d.cells = make([]*binding, len(d.lay.jobs))
-	for w, mine := range d.lay.mine {
-		for _, i := range mine {
-			job := &d.lay.jobs[i]
-			f, t, k := job.from, job.to, job.len()
-			b := &binding{}
-			b.f32(d.table[:n*d.tableRow()], n, d.tokens()+1, d.L, d.C).i64(job.rows[:], 5)
-			b.f32(d.w[f*d.C:t*d.C], k, d.C).f32(d.a[f*j:t*j], k, j).f32(d.b[f:t], k)
-			b.f32(d.target[f*n:t*n], k, n).f32(d.weight, 1)
-			b.gives(d.gw[f*d.C:t*d.C], k, d.C).gives(d.gb[f:t], k).gives(d.ga[f*j:t*j], k, j)
-			b.gives(d.gz[w][:n*j*d.C], n*j, d.C).gives(d.loss[w], 1)
-			d.cells[i] = b
+// reorder brings an array [V, …] into a new order of places; it changes room with the spare one.
+func (d *descent) reorder(ctx context.Context, x *[]float32, from []int32) error {
+	old, width := *x, len(*x)/d.V
+	sorted := d.spare[:len(old)]
+	err := d.e.each(ctx, func(_ context.Context, w int) error {
+		first, last := d.e.share(d.V, w)
+		for i := first; i < last; i++ {
+			k := int(from[i])
+			copy(sorted[i*width:(i+1)*width], old[k*width:(k+1)*width])
 		}
+		return nil
+	})
+	if width == d.C {
+		*x, d.spare = sorted, old
+	} else {
+		copy(old, sorted)
+	}
+	return err
+}
+
+// bind makes the tensors of a worker's chunks for batches of n images.
+func (d *descent) bind(w, n int) {
+	for _, i := range d.lay.mine[w] {
+		job := &d.lay.jobs[i]
+		f, t, k, j := job.from, job.to, job.len(), len(job.tokens)
+		a, ga := d.a[job.at:job.at+k*j], d.ga[job.at:job.at+k*j]
+		b := &binding{}
+		b.f32(d.table[:n*d.tableRow()], n, (d.tokens()+1)*d.L, d.C).i64(job.tokens, j)
+		b.f32(d.w[f*d.C:t*d.C], k, d.C).f32(a, k, j, 1).f32(a, k, 1, j).f32(d.b[f:t], k, 1, 1)
+		b.f32(d.target[f*n:t*n], k, n, 1).f32(d.weight, 1)
+		b.gives(d.gw[f*d.C:t*d.C], k, d.C).gives(d.gb[f:t], k, 1, 1).gives(ga, k, 1, j)
+		b.gives(d.gz[w][:n*j*d.C], n*j, d.C).gives(d.loss[w], 1)
+		d.cells[i] = b
 	}
 }
 
 func (d *descent) unbind() {
 	for _, b := range d.cells {
-		b.close()
+		if b != nil {
+			b.close()
+		}
 	}
 	d.cells, d.bound = nil, 0
 }
 
-// cellPass runs all cells, each worker its own, and adds up the gradient of the token table.
+// cellPass runs all chunks, each worker its own, and adds up the gradient of the token table.
 func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)) error {
-	n, jc := len(images), 5*d.L*d.C
+	n := len(images)
+	bind := d.bound != n
+	if bind {
+		d.unbind()
+		d.cells, d.bound = make([]*binding, len(d.lay.jobs)), n
+	}
 	return d.e.each(ctx, func(ctx context.Context, w int) error {
+		if bind {
+			d.bind(w, n)
+		}
 		gt := d.gt[w][:n*d.tableRow()]
 		clear(gt)
 		d.losses[w] = 0
@@ -373,25 +403,31 @@ func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)
 				return err
 			}
 			d.losses[w] += float64(d.loss[w][0])
+			jc := len(job.tokens) * d.C
 			for b := range n {
-				d.scatterTokens(gt[b*d.tableRow():(b+1)*d.tableRow()], d.gz[w][b*jc:(b+1)*jc], job.rows)
+				d.scatterTokens(gt[b*d.tableRow():(b+1)*d.tableRow()], d.gz[w][b*jc:(b+1)*jc], job.tokens)
 			}
-			j := 5 * d.L
-			axpy(d.alpha, d.ga[job.from*j:job.to*j], d.sumGA[job.from*j:job.to*j])
+			from, to := job.at, job.at+job.len()*len(job.tokens)
+			axpy(d.alpha, d.ga[from:to], d.sumGA[from:to])
 			done(job)
 		}
 		return nil
 	})
 }
 
-// scatterTokens adds one image's g_Z [5, L, C] to the rows of the table that it came from.
-func (d *descent) scatterTokens(gt, gz []float32, rows [5]int64) {
-	lc := d.L * d.C
-	for k, row := range rows {
-		if int(row) > d.G*d.G {
-			continue // outside the grid
+// scatterTokens adds one image's g_Z [J, C] to the rows of the table that it came from, neighbouring ones
+// at once. What lies outside the grid is passed over.
+func (d *descent) scatterTokens(gt, gz []float32, rows []int64) {
+	outside := int64(d.tokens() * d.L)
+	for from := 0; from < len(rows); {
+		to := from + 1
+		for to < len(rows) && rows[to] == rows[to-1]+1 {
+			to++
 		}
-		axpy(1, gz[k*lc:(k+1)*lc], gt[int(row)*lc:(int(row)+1)*lc])
+		if at := int(rows[from]) * d.C; rows[from] < outside {
+			axpy(1, gz[from*d.C:to*d.C], gt[at:at+(to-from)*d.C])
+		}
+		from = to
 	}
 }
 
@@ -431,17 +467,20 @@ func (d *descent) sumBottlenecks(ctx context.Context) error {
 
 // selectorPass is (13), (14) and the networks' gradient, from the mean of the gradients since the last time.
 func (d *descent) selectorPass(ctx context.Context, reg float64) error {
-	j, h := 5*d.L, d.sel.heads()
+	h := d.sel.heads()
 	mean := 1 / float32(d.set.SelectorsEvery)
 	err := d.e.each(ctx, func(_ context.Context, w int) error {
-		from, to := d.e.share(d.V, w)
-		for i := from; i < to; i++ {
-			g := d.sumGA[i*j : (i+1)*j]
-			for k := range g {
-				g[k] *= mean
+		all := make([]float32, 5*d.L)
+		for _, i := range d.lay.mine[w] {
+			job := &d.lay.jobs[i]
+			j := len(job.tokens)
+			for k, v := range d.lay.order[job.from:job.to] {
+				spread(all, d.sumGA[job.at+k*j:job.at+(k+1)*j], job.layers)
+				for c := range all {
+					all[c] *= mean
+				}
+				d.sel.backward(d.gout[int(v)*h:int(v+1)*h], all, int(v), reg/float64(d.V), job.layers)
 			}
-			v := int(d.lay.order[i])
-			d.sel.backward(d.gout[v*h:(v+1)*h], g, v, reg/float64(d.V))
 		}
 		return nil
 	})

@@ -112,14 +112,14 @@ type pass struct {
 
 func newPass(e *evaluator) *pass {
 	j := 5 * e.L
-	p := &pass{evaluator: e, lay: layoutOf(e.sel, nil, e.e.workers), wp: make([]float32, len(e.w)), a: make([]float32, e.V*j)}
+	p := &pass{evaluator: e, lay: activeLayout(e.sel, 0, e.e.workers), wp: make([]float32, len(e.w)), a: make([]float32, e.V*j)}
 	p.lay.gather(p.wp, e.w, e.C)
 	for i, v := range p.lay.order {
 		e.sel.coefficients(p.a[i*j:(i+1)*j], int(v), e.alpha)
 	}
 	for range e.e.workers {
-		p.y, p.t = append(p.y, make([]float32, maxCell*evalBatch)), append(p.t, make([]float32, maxCell*evalBatch))
-		p.s1, p.s2 = append(p.s1, make([]float32, maxCell*j)), append(p.s2, make([]float32, maxCell*j))
+		p.y, p.t = append(p.y, make([]float32, activeChunk*evalBatch)), append(p.t, make([]float32, activeChunk*evalBatch))
+		p.s1, p.s2 = append(p.s1, make([]float32, activeChunk*j)), append(p.s2, make([]float32, activeChunk*j))
 	}
 	return p
 }
@@ -129,8 +129,8 @@ func (p *pass) cell(ctx context.Context, w int, job cellJob, images []int, ev *e
 	n, k, j := len(images), job.len(), 5*p.L
 	var b binding
 	defer b.close()
-	b.f32(p.table[:n*p.tableRow()], n, p.tokens()+1, p.L, p.C).i64(job.rows[:], 5)
-	b.f32(p.wp[job.from*p.C:job.to*p.C], k, p.C).f32(p.a[job.from*j:job.to*j], k, j)
+	b.f32(p.table[:n*p.tableRow()], n, (p.tokens()+1)*p.L, p.C).i64(job.tokens, j)
+	b.f32(p.wp[job.from*p.C:job.to*p.C], k, p.C).f32(p.a[job.from*j:job.to*j], k, j, 1)
 	y, t := p.y[w][:k*n], p.t[w][:k*n]
 	b.gives(y, k, n)
 	kernel := p.plain

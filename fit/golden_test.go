@@ -248,7 +248,7 @@ func TestStepIsPyTorchs(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			set.Batch, set.SelectorsEvery, set.Warmup, set.Cosine = g.Batch, 1, 0, false
+			set.Batch, set.SelectorsEvery, set.Warmup, set.Cosine, set.LayerTrace = g.Batch, 1, 0, false, 0
 			set.RateReadout, set.RateBias, set.RateBottleneck, set.RateSelectors = 1e-3, 1e-3, 1e-3, 1e-3
 			if name == "paper" {
 				set.Clip = g.Clip

@@ -106,10 +106,56 @@ func TestStepGradients(t *testing.T) {
 	}
 }
 
+// A step that leaves layers out is the reference's step without them, and no vertex loses more than it may.
+func TestStepLeavesLayersOut(t *testing.T) {
+	const trace = 0.25
+	widths := []int{7, 12, 5, 9, 6, 4}
+	ref := smallCase(3, 4, 80, 6, widths, false)
+	for i := range ref.p["layer.2.weight"] {
+		ref.p["layer.2.weight"][i] *= 2 // sharper
+	}
+	ref.round()
+	set := still(ref.B)
+	set.LayerTrace = trace
+	m := ref.model(t, set, 2)
+	grads, loss := m.gradient(t)
+	ref.left = make([][]bool, ref.V)
+	out := 0
+	lay := activeLayout(m.sel, trace, 2)
+	for _, j := range lay.jobs {
+		for _, v := range lay.order[j.from:j.to] {
+			ref.left[v] = make([]bool, ref.L)
+			lost := 0.0
+			for l, p := range ref.pick(int(v)).p {
+				if !slices.Contains(j.layers, int32(l)) {
+					ref.left[v][l] = true
+					lost += p
+					out++
+				}
+			}
+			if lost > trace+1e-6 { // float32's rounding of p
+				t.Errorf("vertex %d loses %.4f of its layers", v, lost)
+			}
+		}
+	}
+	if out < ref.V/2 {
+		t.Errorf("only %d layers of %d vertices are left out", out, ref.V)
+	}
+	if want := ref.loss(); math.Abs(loss-want) > 1e-5*want {
+		t.Errorf("loss %.8g, want %.8g", loss, want)
+	}
+	want := ref.gradients()
+	for _, name := range slices.Sorted(maps.Keys(grads)) {
+		if d := furthest(grads[name], want[name]); d > 1e-4 {
+			t.Errorf("gradient of %s is off by %.2g", name, d)
+		}
+	}
+}
+
 // still are settings under which a step moves nothing.
 func still(batch int) Settings {
 	set, _ := Defaults("sound")
-	set.Batch, set.SelectorsEvery = batch, 1
+	set.Batch, set.SelectorsEvery, set.LayerTrace = batch, 1, 0
 	set.RateReadout, set.RateBias, set.RateBottleneck, set.RateSelectors = 0, 0, 0, 0
 	return set
 }

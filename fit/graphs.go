@@ -244,27 +244,29 @@ func layerGraph(width, grid, rank int) *graph {
 	return g
 }
 
-// cellInputs declares what a cell reads, and returns Z [B·J, C] and P [n, B, J] of (7).
+// cellInputs declares what a chunk of a cell's vertices reads, and returns Z [B·J, C] and P [n, B, J] of (7).
+// J is 5 times the number of layers that the chunk reads.
 func (g *graph) cellInputs(layers, grid, channels int) (z, p, w, a string) {
-	t := g.f32("t", "b", grid*grid+2, layers, channels)
-	rows := g.input("rows", onnx.Int64, 5)
-	w, a = g.f32("w", "n", channels), g.f32("a", "n", 5*layers)
+	t := g.f32("t", "b", (grid*grid+2)*layers, channels)
+	rows := g.input("rows", onnx.Int64, "j")
+	w, a = g.f32("w", "n", channels), g.f32("a", "n", "j", 1)
 	z = g.reshape(g.Op("Gather", []string{t, rows}, onnx.Int("axis", 1)), -1, int64(channels))
 	// A 0 in a Reshape keeps the dimension that stands there: n.
-	p = g.reshape(g.timesT(w, z), 0, -1, int64(5*layers))
+	shape := g.concat(0, g.Shape(0, -1), g.op("Shape", rows))
+	p = g.op("Reshape", g.timesT(w, z), shape)
 	return z, p, w, a
 }
 
-// cellGraph is one cell's part of a step: (7), (8), (10), (11). Inputs: t [B, G²+2, L, C], rows [5], w [n, C],
-// a [n, J] with α inside, bias [n], target [n, B], and weight [1], which is 2/(BV) for the squared error
-// and 1/(BV) otherwise. Outputs: g_w [n, C], g_β [n], g_a/α [n, J], g_Z [B·J, C], and the loss' sum [1].
+// cellGraph is a chunk's part of a step: (7), (8), (10), (11). Inputs: t [B, (G²+2)·L, C], rows [J], w [n, C],
+// a [n, J, 1] with α inside, the same seen as a.row [n, 1, J], bias [n, 1, 1], target [n, B, 1], and weight
+// [1], which is 2/(BV) for the squared error and 1/(BV) otherwise. Outputs: g_w [n, C], g_β [n, 1, 1],
+// g_a/α [n, 1, J], g_Z [B·J, C], and the loss' sum [1].
 func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph {
 	g := newGraph("cell")
-	j := int64(5 * layers)
 	z, p, w, a := g.cellInputs(layers, grid, channels)
-	bias, target, weight := g.f32("bias", "n"), g.f32("target", "n", "b"), g.f32("weight", 1)
-	y := g.op("Add", g.squeeze(g.op("MatMul", p, g.unsqueeze(a, 2)), 2), g.unsqueeze(bias, 1))
-	e := g.op("Sub", y, target)
+	row := g.f32("a.row", "n", 1, "j")
+	bias, target, weight := g.f32("bias", "n", 1, 1), g.f32("target", "n", "b", 1), g.f32("weight", 1)
+	e := g.op("Sub", g.op("Add", g.op("MatMul", p, a), bias), target)
 	if missing {
 		e = g.op("Where", g.op("IsNaN", target), g.Scalar(0), e)
 	}
@@ -278,11 +280,10 @@ func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph 
 	}
 	gy := g.op("Mul", slope, weight)
 	total := g.op("Mul", g.Op("ReduceSum", []string{loss}, onnx.Int("keepdims", 0)), weight)
-	outer := g.op("Mul", g.unsqueeze(gy, 2), g.unsqueeze(a, 1)) // E [n, B, J]
-	outer = g.reshape(outer, 0, -1)
+	outer := g.reshape(g.op("Mul", gy, row), 0, -1) // E [n, B·J]
 	g.gives(g.op("MatMul", outer, z), onnx.Float32, "n", channels)
-	g.gives(g.sum(gy, 1), onnx.Float32, "n")
-	g.gives(g.squeeze(g.op("MatMul", g.unsqueeze(gy, 1), p), 1), onnx.Float32, "n", int(j))
+	g.gives(g.Op("ReduceSum", []string{gy, g.Shape(1)}), onnx.Float32, "n", 1, 1)
+	g.gives(g.op("MatMul", g.reshape(gy, 0, 1, -1), p), onnx.Float32, "n", 1, "j")
 	g.gives(g.transposedTimes(outer, w), onnx.Float32, "bj", channels)
 	g.gives(g.reshape(total, 1), onnx.Float32, 1)
 	return g
@@ -293,11 +294,11 @@ func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph 
 func predictGraph(layers, grid, channels int, parts bool) *graph {
 	g := newGraph("predict")
 	_, p, _, a := g.cellInputs(layers, grid, channels)
-	y := g.squeeze(g.op("MatMul", p, g.unsqueeze(a, 2)), 2)
+	y := g.squeeze(g.op("MatMul", p, a), 2)
 	g.gives(y, onnx.Float32, "n", "b")
 	if parts {
-		g.gives(g.sum(p, 1), onnx.Float32, "n", 5*layers)
-		g.gives(g.squeeze(g.op("MatMul", g.unsqueeze(y, 1), p), 1), onnx.Float32, "n", 5*layers)
+		g.gives(g.sum(p, 1), onnx.Float32, "n", "j")
+		g.gives(g.squeeze(g.op("MatMul", g.unsqueeze(y, 1), p), 1), onnx.Float32, "n", "j")
 	}
 	return g
 }

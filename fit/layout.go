@@ -5,8 +5,7 @@ import (
 	"slices"
 )
 
-// maxCell is how many vertices of a cell go through one Run: more don't make the product faster, fewer
-// than about 200 make it slower.
+// maxCell is how many vertices of a cell go through one Run where all layers are read.
 const maxCell = 300
 
 // layout is the vertices in the order of their cells, and who works on which.
@@ -21,9 +20,18 @@ type cellJob struct {
 	from, to int      // places
 	cell     int      // as in selection
 	rows     [5]int64 // of the token table
+	// Of the descent and the evaluator: the layers that are read, their rows in the table seen as
+	// [tokens·L, C], and where the places' coefficients begin, [places, 5 layers] each.
+	layers []int32
+	tokens []int64
+	at     int
 }
 
 func (j cellJob) len() int { return j.to - j.from }
+
+// cost is what a Run takes, in vertices and layers (any unit will do): its products, and as much again as
+// ten vertices whatever it holds.
+func (j cellJob) cost() int { return (j.len() + 10) * max(len(j.layers), 1) }
 
 // layoutOf sorts some vertices by cell; nil: all.
 func layoutOf(s *selection, vertices []int32, workers int) *layout {
@@ -37,22 +45,27 @@ func layoutOf(s *selection, vertices []int32, workers int) *layout {
 		l.order = slices.Clone(vertices)
 	}
 	slices.SortStableFunc(l.order, func(a, b int32) int { return cmp.Compare(s.cell[a], s.cell[b]) })
+	l.eachCell(s, func(from, to, cell int) { l.cut(from, to, cell, s.G, maxCell) })
+	l.assign(workers)
+	return l
+}
+
+// eachCell calls do with the places of every cell.
+func (l *layout) eachCell(s *selection, do func(from, to, cell int)) {
 	for from := 0; from < len(l.order); {
 		cell := s.cell[l.order[from]]
 		to := from
 		for to < len(l.order) && s.cell[l.order[to]] == cell {
 			to++
 		}
-		l.cut(from, to, int(cell), s.G)
+		do(from, to, int(cell))
 		from = to
 	}
-	l.assign(workers)
-	return l
 }
 
-// cut splits a cell's places evenly into jobs of at most maxCell.
-func (l *layout) cut(from, to, cell, grid int) {
-	n, parts := to-from, (to-from+maxCell-1)/maxCell
+// cut splits a cell's places evenly into jobs of at most most.
+func (l *layout) cut(from, to, cell, grid, most int) {
+	n, parts := to-from, (to-from+most-1)/most
 	for i := range parts {
 		l.jobs = append(l.jobs, cellJob{from: from + n*i/parts, to: from + n*(i+1)/parts, cell: cell, rows: cellTokens(cell, grid)})
 	}
@@ -64,13 +77,13 @@ func (l *layout) assign(workers int) {
 	for i := range bySize {
 		bySize[i] = i
 	}
-	slices.SortStableFunc(bySize, func(a, b int) int { return cmp.Compare(l.jobs[b].len(), l.jobs[a].len()) })
+	slices.SortStableFunc(bySize, func(a, b int) int { return cmp.Compare(l.jobs[b].cost(), l.jobs[a].cost()) })
 	l.mine = make([][]int, workers)
 	load := make([]int, workers)
 	for _, i := range bySize {
 		w := slices.Index(load, slices.Min(load))
 		l.mine[w] = append(l.mine[w], i)
-		load[w] += l.jobs[i].len() + 20 // a Run costs about as much as 20 vertices, whatever it holds
+		load[w] += l.jobs[i].cost()
 	}
 }
 

@@ -66,6 +66,7 @@ type Settings struct {
 	Epochs         float64 `yaml:"epochs" json:"epochs"`             // passes over the training images, at most; 0: no descent
 	Batch          int     `yaml:"batch" json:"batch"`
 	SelectorsEvery int     `yaml:"selectors_every" json:"selectors_every"` // steps between two steps of the selectors
+	LayerTrace     float64 `yaml:"layer_trace" json:"layer_trace"`         // of a vertex's layers that a step may leave out; 0: none
 	RateReadout    float64 `yaml:"rate_readout" json:"rate_readout"`
 	RateBias       float64 `yaml:"rate_bias" json:"rate_bias"`
 	RateBottleneck float64 `yaml:"rate_bottleneck" json:"rate_bottleneck"`
@@ -92,7 +93,7 @@ func Defaults(protocol string) (Settings, error) {
 			Protocol: "sound", Channels: 128,
 			StatisticsImages: 600, InitImages: 2400, InitVertices: 1500, EvidenceVertices: 500,
 			SelectorSteps: 400, SelectorRate: 3e-3,
-			Images: 7200, Epochs: 1, Batch: 16, SelectorsEvery: 8,
+			Images: 7200, Epochs: 1, Batch: 16, SelectorsEvery: 8, LayerTrace: 0.01,
 			RateReadout: 3e-4, RateBias: 1e-3, RateBottleneck: 1e-3, RateSelectors: 2e-3,
 			Warmup: 50, Cosine: true, LastReadout: true, CurvePoints: 4, CurveImages: 300,
 		}, nil
@@ -126,6 +127,8 @@ func (s Settings) check() error {
 		return bad("batch", s.Batch)
 	case s.SelectorsEvery < 1:
 		return bad("selectors_every", s.SelectorsEvery)
+	case !(s.LayerTrace >= 0 && s.LayerTrace < 1):
+		return bad("layer_trace", s.LayerTrace)
 	case s.Epochs < 0:
 		return bad("epochs", s.Epochs)
 	case s.sound() && (s.StatisticsImages < 2 || s.InitImages < 2 || s.InitVertices < 1 || s.EvidenceVertices < 1 || s.SelectorSteps < 1):

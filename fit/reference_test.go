@@ -20,7 +20,11 @@ type reference struct {
 	x             [][]float64 // [L] stored tokens [B, G²+1, D]
 	target        []float64   // [B, V], NaN missing
 	p             map[string][]float64
+	left          [][]bool // [V][L] layers that the descent leaves out; nil: none
 }
+
+// reads says whether vertex v reads layer l.
+func (r *reference) reads(v, l int) bool { return r.left == nil || !r.left[v][l] }
 
 func (r *reference) gelu(a float64) float64 { return a * 0.5 * (1 + math.Erf(a/math.Sqrt2)) }
 
@@ -167,6 +171,9 @@ func (r *reference) forward() []float64 {
 		w := r.p["readout.weight"][v*r.C : (v+1)*r.C]
 		for b := range r.B {
 			for l := range r.L {
+				if !r.reads(v, l) {
+					continue
+				}
 				var local float64
 				for c, t := range k.token {
 					if t >= 0 {
@@ -261,6 +268,9 @@ func (r *reference) vertexGradient(v int, z, gz, y []float64, g map[string][]flo
 		gy := r.slope(y[b*r.V+v] - r.target[b*r.V+v])
 		g["readout.bias"][v] += gy
 		for l := range r.L {
+			if !r.reads(v, l) {
+				continue
+			}
 			var local float64
 			for c, t := range k.token {
 				if t < 0 {
@@ -298,8 +308,16 @@ func (r *reference) vertexGradient(v int, z, gz, y []float64, g map[string][]flo
 		space[i] = gf[i] * float64(r.G) / 2 * (1 - k.x[i]*k.x[i])
 	}
 	layer := make([]float64, r.L)
+	var mass float64 // what is left out wants what the others want on average
+	for l, p := range k.p {
+		if r.reads(v, l) {
+			mass += p
+		}
+	}
 	for l := range layer {
-		layer[l] = k.p[l] * (gp[l] - dot64(k.p, gp))
+		if r.reads(v, l) {
+			layer[l] = k.p[l] * (gp[l] - dot64(k.p, gp)/mass)
+		}
 	}
 	r.selectorGradient("space", k.hidden[0], space, v, g)
 	r.selectorGradient("layer", k.hidden[1], layer, v, g)
