@@ -217,14 +217,17 @@ func (d *descent) settle(ctx context.Context) error {
 
 // step is one step on a batch; rate is the schedule's factor. It returns the loss before the step.
 func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, error) {
+	lap := d.report.laps()
 	if d.t%d.set.SelectorsEvery == 0 {
 		if err := d.sort(ctx); err != nil {
 			return 0, err
 		}
+		lap("descent: where to look")
 	}
 	if err := d.project(ctx, b, d.table); err != nil {
 		return 0, err
 	}
+	lap("descent: bottlenecks")
 	d.weight[0] = float32(1 / (float64(len(b.images)) * float64(d.V)))
 	if d.set.SmoothL1 == 0 {
 		d.weight[0] *= 2
@@ -238,12 +241,14 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 	}); err != nil {
 		return 0, err
 	}
+	lap("descent: cells")
 	if err := d.bottleneckPass(ctx, b); err != nil {
 		return 0, err
 	}
 	if err := d.sumBottlenecks(ctx); err != nil {
 		return 0, err
 	}
+	lap("descent: bottlenecks")
 	loss := 0.0
 	for _, l := range d.losses {
 		loss += l
@@ -257,6 +262,7 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 		if err := d.selectorPass(ctx, reg); err != nil {
 			return 0, err
 		}
+		lap("descent: selectors")
 	}
 	d.scale = 1
 	if clip {
@@ -277,6 +283,7 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 			return 0, err
 		}
 	}
+	lap("descent: optimiser")
 	d.t++
 	return loss, nil
 }
@@ -364,9 +371,9 @@ func (d *descent) bind(w, n int) {
 		a, ga := d.a[job.at:job.at+k*j], d.ga[job.at:job.at+k*j]
 		b := &binding{}
 		b.f32(d.table[:n*d.tableRow()], n, (d.tokens()+1)*d.L, d.C).i64(job.tokens, j)
-		b.f32(d.w[f*d.C:t*d.C], k, d.C).f32(a, k, j, 1).f32(a, k, 1, j).f32(d.b[f:t], k, 1, 1)
-		b.f32(d.target[f*n:t*n], k, n, 1).f32(d.weight, 1)
-		b.gives(d.gw[f*d.C:t*d.C], k, d.C).gives(d.gb[f:t], k, 1, 1).gives(ga, k, 1, j)
+		b.f32(d.w[f*d.C:t*d.C], k, d.C).f32(a, k, j, 1).f32(a, k, 1, j).f32(d.b[f:t], k, 1)
+		b.f32(d.target[f*n:t*n], k, n).f32(d.weight, 1)
+		b.gives(d.gw[f*d.C:t*d.C], k, d.C).gives(d.gb[f:t], k).gives(ga, k, 1, j)
 		b.gives(d.gz[w][:n*j*d.C], n*j, d.C).gives(d.loss[w], 1)
 		d.cells[i] = b
 	}

@@ -258,32 +258,34 @@ func (g *graph) cellInputs(layers, grid, channels int) (z, p, w, a string) {
 }
 
 // cellGraph is a chunk's part of a step: (7), (8), (10), (11). Inputs: t [B, (G²+2)·L, C], rows [J], w [n, C],
-// a [n, J, 1] with α inside, the same seen as a.row [n, 1, J], bias [n, 1, 1], target [n, B, 1], and weight
-// [1], which is 2/(BV) for the squared error and 1/(BV) otherwise. Outputs: g_w [n, C], g_β [n, 1, 1],
-// g_a/α [n, 1, J], g_Z [B·J, C], and the loss' sum [1].
+// a [n, J, 1] with α inside, the same seen as a.row [n, 1, J], bias [n, 1], target [n, B], and weight [1],
+// which is 2/(BV) for the squared error and 1/(BV) otherwise. Outputs: g_w [n, C], g_β [n], g_a/α [n, 1, J],
+// g_Z [B·J, C], and the loss' sum [1]. What is small has two dimensions: operators are slow where the last
+// one is 1.
 func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph {
 	g := newGraph("cell")
 	z, p, w, a := g.cellInputs(layers, grid, channels)
 	row := g.f32("a.row", "n", 1, "j")
-	bias, target, weight := g.f32("bias", "n", 1, 1), g.f32("target", "n", "b", 1), g.f32("weight", 1)
-	e := g.op("Sub", g.op("Add", g.op("MatMul", p, a), bias), target)
+	bias, target, weight := g.f32("bias", "n", 1), g.f32("target", "n", "b"), g.f32("weight", 1)
+	e := g.op("Sub", g.op("Add", g.squeeze(g.op("MatMul", p, a), 2), bias), target)
 	if missing {
 		e = g.op("Where", g.op("IsNaN", target), g.Scalar(0), e)
 	}
-	slope, loss := e, g.op("Mul", g.op("Mul", e, e), g.Scalar(0.5))
+	slope, loss := e, g.op("Mul", e, e) // of which half is the loss
 	if smooth > 0 {
 		d := float32(smooth)
 		clipped := g.op("Clip", e, g.Scalar(-d), g.Scalar(d))
 		slope = g.op("Div", clipped, g.Scalar(d))
 		// c e - c²/2 over δ, c the clipped e, is both branches of (8) at once.
-		loss = g.op("Mul", slope, g.op("Sub", e, g.op("Mul", clipped, g.Scalar(0.5))))
+		loss = g.op("Mul", slope, g.op("Sub", g.op("Add", e, e), clipped))
 	}
 	gy := g.op("Mul", slope, weight)
-	total := g.op("Mul", g.Op("ReduceSum", []string{loss}, onnx.Int("keepdims", 0)), weight)
-	outer := g.reshape(g.op("Mul", gy, row), 0, -1) // E [n, B·J]
+	half := g.op("Mul", weight, g.Scalar(0.5))
+	total := g.op("Mul", g.Op("ReduceSum", []string{loss}, onnx.Int("keepdims", 0)), half)
+	outer := g.reshape(g.op("Mul", g.unsqueeze(gy, 2), row), 0, -1) // E [n, B·J]
 	g.gives(g.op("MatMul", outer, z), onnx.Float32, "n", channels)
-	g.gives(g.Op("ReduceSum", []string{gy, g.Shape(1)}), onnx.Float32, "n", 1, 1)
-	g.gives(g.op("MatMul", g.reshape(gy, 0, 1, -1), p), onnx.Float32, "n", 1, "j")
+	g.gives(g.sum(gy, 1), onnx.Float32, "n")
+	g.gives(g.op("MatMul", g.unsqueeze(gy, 1), p), onnx.Float32, "n", 1, "j")
 	g.gives(g.transposedTimes(outer, w), onnx.Float32, "bj", channels)
 	g.gives(g.reshape(total, 1), onnx.Float32, 1)
 	return g

@@ -178,3 +178,13 @@ func (r *reporter) phase(ctx context.Context, name string, f func() error) error
 	}
 	return err
 }
+
+// laps gives a watch: each call adds the seconds since the last one to a part's.
+func (r *reporter) laps() func(part string) {
+	last := time.Now()
+	return func(part string) {
+		now := time.Now()
+		r.seconds[part] += now.Sub(last).Seconds()
+		last = now
+	}
+}

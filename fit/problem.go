@@ -199,10 +199,16 @@ func (p *problem) response(i, v int) float32 {
 
 // targets writes the responses of some units to some images, [units, images].
 func (p *problem) targets(dst []float32, units []int32, images []int) {
+	n := len(images)
+	at := make([]int, n)
 	for b, i := range images {
-		row := p.Subject.Responses[i*p.Subject.Units : (i+1)*p.Subject.Units]
-		for j, v := range units {
-			dst[j*len(images)+b] = float32((float64(row[p.units[v]]) - p.mean[v]) * p.inv[v])
+		at[b] = i * p.Subject.Units
+	}
+	for j, v := range units {
+		row := dst[j*n : (j+1)*n]
+		unit, mean, inv := p.units[v], p.mean[v], p.inv[v]
+		for b, from := range at {
+			row[b] = float32((float64(p.Subject.Responses[from+unit]) - mean) * inv)
 		}
 	}
 }
