@@ -72,10 +72,10 @@ func killedAt(t *testing.T, protocol, folder string, n int) (at string) {
 	return at
 }
 
-// written is the bytes of a mapping's files. Seconds are the only thing that no two runs share.
+// written is the bytes of a mapping's files. Times are all that no two runs share.
 func written(t *testing.T, m *store.Mapping) map[string][]byte {
 	t.Helper()
-	m.Info.Seconds = nil
+	m.Info.Seconds, m.Info.Parts, m.Info.Waited = nil, nil, 0
 	dir := filepath.Join(t.TempDir(), "m")
 	if err := m.Write(dir); err != nil {
 		t.Fatal(err)

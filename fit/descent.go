@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"time"
 
 	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
@@ -16,6 +17,7 @@ import (
 type descent struct {
 	*model
 	cell, back *kernel
+	light      *kernel // cell without the gradient of the tokens
 	lay        *layout
 
 	w, gw, b, gb []float32 // [V, C], [V]: in the order of places
@@ -45,7 +47,10 @@ func newDescent(m *model) (*descent, error) {
 	d := &descent{model: m, selAdam: newAdam(len(m.selectors())), kAdam: newAdam(m.bottleneck.size()),
 		wAdam: newAdam(len(m.w)), bAdam: newAdam(len(m.b)), weight: make([]float32, 1), scale: 1}
 	var err error
-	if d.cell, err = m.e.load(cellGraph(m.L, m.G, m.C, m.set.SmoothL1, m.missing)); err != nil {
+	if d.cell, err = m.e.load(cellGraph(m.L, m.G, m.C, m.set.SmoothL1, m.missing, true)); err != nil {
+		return nil, err
+	}
+	if d.light, err = m.e.load(cellGraph(m.L, m.G, m.C, m.set.SmoothL1, m.missing, false)); err != nil {
 		return nil, err
 	}
 	if d.back, err = m.e.load(tableGradGraph(m.widths, m.G, m.C)); err != nil {
@@ -144,7 +149,7 @@ func (d *descent) run(ctx context.Context, watch func(ctx context.Context) (floa
 		for _, images := range order {
 			select {
 			case b := <-free:
-				if err := d.fill(ctx, b, images); err != nil {
+				if err := d.fillAhead(ctx, b, images); err != nil {
 					return err
 				}
 				full <- b
@@ -164,11 +169,13 @@ func (d *descent) walk(ctx context.Context, at *walked, before []store.CurvePoin
 	every := max(1, steps/max(1, d.set.CurvePoints))
 	for d.t < steps {
 		var b *batch
+		start := time.Now()
 		select {
 		case b = <-full:
 		case <-ctx.Done():
 			return ctx.Err()
 		}
+		d.waits.Add(int64(time.Since(start)) * int64(d.e.workers))
 		n := len(b.images)
 		loss, err := d.step(ctx, b, d.set.rate(d.t, steps))
 		if err != nil {
@@ -222,33 +229,36 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 		if err := d.sort(ctx); err != nil {
 			return 0, err
 		}
-		lap("descent: where to look")
+		lap("where to look")
 	}
 	if err := d.project(ctx, b, d.table); err != nil {
 		return 0, err
 	}
-	lap("descent: bottlenecks")
+	lap("bottlenecks")
 	d.weight[0] = float32(1 / (float64(len(b.images)) * float64(d.V)))
 	if d.set.SmoothL1 == 0 {
 		d.weight[0] *= 2
 	}
 	wStep, bStep := d.wAdam.next(d.set.RateReadout*rate, d.set.Decay), d.bAdam.next(d.set.RateBias*rate, d.set.Decay)
 	clip := d.set.Clip > 0
-	if err := d.cellPass(ctx, b.images, func(j cellJob) {
+	tokens := d.t%d.set.BottlenecksEvery == 0
+	if err := d.cellPass(ctx, b.images, tokens, func(j cellJob) {
 		if !clip {
 			d.applyReadout(wStep, bStep, j.from, j.to)
 		}
 	}); err != nil {
 		return 0, err
 	}
-	lap("descent: cells")
-	if err := d.bottleneckPass(ctx, b); err != nil {
-		return 0, err
+	lap("cells")
+	if tokens {
+		if err := d.bottleneckPass(ctx, b); err != nil {
+			return 0, err
+		}
+		if err := d.sumBottlenecks(ctx); err != nil {
+			return 0, err
+		}
 	}
-	if err := d.sumBottlenecks(ctx); err != nil {
-		return 0, err
-	}
-	lap("descent: bottlenecks")
+	lap("bottlenecks")
 	loss := 0.0
 	for _, l := range d.losses {
 		loss += l
@@ -262,7 +272,7 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 		if err := d.selectorPass(ctx, reg); err != nil {
 			return 0, err
 		}
-		lap("descent: selectors")
+		lap("selectors")
 	}
 	d.scale = 1
 	if clip {
@@ -275,15 +285,17 @@ func (d *descent) step(ctx context.Context, b *batch, rate float64) (float64, er
 			return 0, err
 		}
 	}
-	if err := d.applyShared(ctx, d.kAdam, d.set.RateBottleneck*rate, d.bottleneck.data, d.gk[0]); err != nil {
-		return 0, err
+	if tokens {
+		if err := d.applyShared(ctx, d.kAdam, d.set.RateBottleneck*rate, d.bottleneck.data, d.gk[0]); err != nil {
+			return 0, err
+		}
 	}
 	if due {
 		if err := d.applyShared(ctx, d.selAdam, d.set.RateSelectors*rate, d.selectors(), d.gsel); err != nil {
 			return 0, err
 		}
 	}
-	lap("descent: optimiser")
+	lap("optimiser")
 	d.t++
 	return loss, nil
 }
@@ -374,7 +386,7 @@ func (d *descent) bind(w, n int) {
 		b.f32(d.w[f*d.C:t*d.C], k, d.C).f32(a, k, j, 1).f32(a, k, 1, j).f32(d.b[f:t], k, 1)
 		b.f32(d.target[f*n:t*n], k, n).f32(d.weight, 1)
 		b.gives(d.gw[f*d.C:t*d.C], k, d.C).gives(d.gb[f:t], k).gives(ga, k, 1, j)
-		b.gives(d.gz[w][:n*j*d.C], n*j, d.C).gives(d.loss[w], 1)
+		b.gives(d.loss[w], 1).gives(d.gz[w][:n*j*d.C], n*j, d.C) // the last is left out where bottlenecks stay
 		d.cells[i] = b
 	}
 }
@@ -388,8 +400,9 @@ func (d *descent) unbind() {
 	d.cells, d.bound = nil, 0
 }
 
-// cellPass runs all chunks, each worker its own, and adds up the gradient of the token table.
-func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)) error {
+// cellPass runs all chunks, each worker its own, and adds up the gradient of the token table
+// where it is asked for.
+func (d *descent) cellPass(ctx context.Context, images []int, tokens bool, done func(cellJob)) error {
 	n := len(images)
 	bind := d.bound != n
 	if bind {
@@ -401,17 +414,19 @@ func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)
 			d.bind(w, n)
 		}
 		gt := d.gt[w][:n*d.tableRow()]
-		clear(gt)
+		if tokens {
+			clear(gt)
+		}
 		d.losses[w] = 0
 		for _, i := range d.lay.mine[w] {
 			job := d.lay.jobs[i]
 			d.targets(d.target[job.from*n:job.to*n], d.lay.order[job.from:job.to], images)
-			if err := d.cell.run(ctx, w, d.cells[i]); err != nil {
+			if err := d.runCell(ctx, w, d.cells[i], tokens); err != nil {
 				return err
 			}
 			d.losses[w] += float64(d.loss[w][0])
 			jc := len(job.tokens) * d.C
-			for b := range n {
+			for b := 0; tokens && b < n; b++ {
 				d.scatterTokens(gt[b*d.tableRow():(b+1)*d.tableRow()], d.gz[w][b*jc:(b+1)*jc], job.tokens)
 			}
 			from, to := job.at, job.at+job.len()*len(job.tokens)
@@ -420,6 +435,14 @@ func (d *descent) cellPass(ctx context.Context, images []int, done func(cellJob)
 		}
 		return nil
 	})
+}
+
+// runCell is a chunk's Run, with or without the gradient of the tokens, its last output.
+func (d *descent) runCell(ctx context.Context, w int, b *binding, tokens bool) error {
+	if tokens {
+		return d.cell.run(ctx, w, b)
+	}
+	return d.light.run(ctx, w, &binding{in: b.in, out: b.out[:len(b.out)-1], err: b.err})
 }
 
 // scatterTokens adds one image's g_Z [J, C] to the rows of the table that it came from, neighbouring ones

@@ -249,6 +249,7 @@ func TestStepIsPyTorchs(t *testing.T) {
 				t.Fatal(err)
 			}
 			set.Batch, set.SelectorsEvery, set.Warmup, set.Cosine, set.LayerTrace = g.Batch, 1, 0, false, 0
+			set.BottlenecksEvery = 1
 			set.RateReadout, set.RateBias, set.RateBottleneck, set.RateSelectors = 1e-3, 1e-3, 1e-3, 1e-3
 			if name == "paper" {
 				set.Clip = g.Clip

@@ -155,7 +155,7 @@ func TestStepLeavesLayersOut(t *testing.T) {
 // still are settings under which a step moves nothing.
 func still(batch int) Settings {
 	set, _ := Defaults("sound")
-	set.Batch, set.SelectorsEvery, set.LayerTrace = batch, 1, 0
+	set.Batch, set.SelectorsEvery, set.BottlenecksEvery, set.LayerTrace = batch, 1, 1, 0
 	set.RateReadout, set.RateBias, set.RateBottleneck, set.RateSelectors = 0, 0, 0, 0
 	return set
 }

@@ -260,9 +260,9 @@ func (g *graph) cellInputs(layers, grid, channels int) (z, p, w, a string) {
 // cellGraph is a chunk's part of a step: (7), (8), (10), (11). Inputs: t [B, (G²+2)·L, C], rows [J], w [n, C],
 // a [n, J, 1] with α inside, the same seen as a.row [n, 1, J], bias [n, 1], target [n, B], and weight [1],
 // which is 2/(BV) for the squared error and 1/(BV) otherwise. Outputs: g_w [n, C], g_β [n], g_a/α [n, 1, J],
-// g_Z [B·J, C], and the loss' sum [1]. What is small has two dimensions: operators are slow where the last
-// one is 1.
-func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph {
+// the loss' sum [1], and with tokens g_Z [B·J, C], for steps that move the bottlenecks. What is small has two
+// dimensions: operators are slow where the last one is 1.
+func cellGraph(layers, grid, channels int, smooth float64, missing, tokens bool) *graph {
 	g := newGraph("cell")
 	z, p, w, a := g.cellInputs(layers, grid, channels)
 	row := g.f32("a.row", "n", 1, "j")
@@ -286,8 +286,10 @@ func cellGraph(layers, grid, channels int, smooth float64, missing bool) *graph 
 	g.gives(g.op("MatMul", outer, z), onnx.Float32, "n", channels)
 	g.gives(g.sum(gy, 1), onnx.Float32, "n")
 	g.gives(g.op("MatMul", g.unsqueeze(gy, 1), p), onnx.Float32, "n", 1, "j")
-	g.gives(g.transposedTimes(outer, w), onnx.Float32, "bj", channels)
 	g.gives(g.reshape(total, 1), onnx.Float32, 1)
+	if tokens {
+		g.gives(g.transposedTimes(outer, w), onnx.Float32, "bj", channels)
+	}
 	return g
 }
 

@@ -131,7 +131,7 @@ func (p *problem) info(method string) store.FitInfo {
 		Network: p.Features.Manifest.Model, Family: p.Features.Manifest.Model.Family,
 		Protocol: p.set.Protocol, Method: method, Seed: p.seed, Layers: p.Features.Layers, Settings: p.set,
 		Images: len(p.Train), Split: store.Split{Train: p.digests(p.Train), Val: p.digests(p.Val), Test: p.digests(p.Test)},
-		Seconds: p.report.seconds, Provider: "CPUExecutionProvider", Library: p.e.rt.Version(), Threads: p.e.workers,
+		Seconds: p.report.seconds, Parts: p.report.parts, Waited: p.waited(), Provider: "CPUExecutionProvider", Library: p.e.rt.Version(), Threads: p.e.workers,
 	}
 	if d := s.StimulusDegrees; d > 0 {
 		info.Degrees = &d

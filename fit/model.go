@@ -3,6 +3,7 @@ package fit
 import (
 	"context"
 	"math"
+	"time"
 )
 
 // model is everything that is fitted, and the graphs that every part of a fit needs.
@@ -105,9 +106,16 @@ func (p *problem) newBatch(images int) *batch {
 
 // fill reads the tokens of at most as many images as the batch was made for.
 func (p *problem) fill(ctx context.Context, b *batch, images []int) error {
+	start := time.Now()
+	defer func() { p.waits.Add(int64(time.Since(start))) }()
+	return p.fillAhead(ctx, b, images)
+}
+
+// fillAhead is fill for what nobody waits for yet.
+func (p *problem) fillAhead(ctx context.Context, b *batch, images []int) error {
 	b.images = images
 	for l, d := range p.widths {
-		if err := p.read(ctx, l, images, b.x[l][:len(images)*p.tokens()*d]); err != nil {
+		if err := p.readAhead(ctx, l, images, b.x[l][:len(images)*p.tokens()*d]); err != nil {
 			return err
 		}
 	}

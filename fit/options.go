@@ -62,26 +62,27 @@ type Settings struct {
 	SelectorRate     float64 `yaml:"selector_rate" json:"selector_rate,omitempty"`         // their rate
 
 	// Descent (21), or the whole of protocol paper.
-	Images         int     `yaml:"joint_images" json:"joint_images"` // images shown in all, at most; 0: no limit but Epochs
-	Epochs         float64 `yaml:"epochs" json:"epochs"`             // passes over the training images, at most; 0: no descent
-	Batch          int     `yaml:"batch" json:"batch"`
-	SelectorsEvery int     `yaml:"selectors_every" json:"selectors_every"` // steps between two steps of the selectors
-	LayerTrace     float64 `yaml:"layer_trace" json:"layer_trace"`         // of a vertex's layers that a step may leave out; 0: none
-	RateReadout    float64 `yaml:"rate_readout" json:"rate_readout"`
-	RateBias       float64 `yaml:"rate_bias" json:"rate_bias"`
-	RateBottleneck float64 `yaml:"rate_bottleneck" json:"rate_bottleneck"`
-	RateSelectors  float64 `yaml:"rate_selectors" json:"rate_selectors"`
-	Warmup         int     `yaml:"warmup" json:"warmup,omitempty"` // steps
-	Cosine         bool    `yaml:"cosine" json:"cosine"`           // rates fall to 1 %; otherwise they are constant
-	Decay          float64 `yaml:"weight_decay" json:"weight_decay"`
-	Clip           float64 `yaml:"clip" json:"clip"`                           // of the norm of all gradients; 0: none
-	SmoothL1       float64 `yaml:"smooth_l1" json:"smooth_l1"`                 // δ of (8); 0: squared error
-	Mean           bool    `yaml:"mean" json:"mean"`                           // α of (6) is 1/C
-	Regulariser    float64 `yaml:"regulariser" json:"regulariser"`             // λ of (9)
-	RegSteps       int     `yaml:"regulariser_steps" json:"regulariser_steps"` // it is 0 from there on
-	LastReadout    bool    `yaml:"last_readout" json:"last_readout"`           // end with (19) on all training images
-	CurvePoints    int     `yaml:"curve_points" json:"curve_points"`           // how often validation R² is taken on the way
-	CurveImages    int     `yaml:"curve_images" json:"curve_images"`           // on at most so many validation images
+	Images           int     `yaml:"joint_images" json:"joint_images"` // images shown in all, at most; 0: no limit but Epochs
+	Epochs           float64 `yaml:"epochs" json:"epochs"`             // passes over the training images, at most; 0: no descent
+	Batch            int     `yaml:"batch" json:"batch"`
+	SelectorsEvery   int     `yaml:"selectors_every" json:"selectors_every"`     // steps between two steps of the selectors
+	BottlenecksEvery int     `yaml:"bottlenecks_every" json:"bottlenecks_every"` // steps between two steps of the bottlenecks
+	LayerTrace       float64 `yaml:"layer_trace" json:"layer_trace"`             // of a vertex's layers that a step may leave out; 0: none
+	RateReadout      float64 `yaml:"rate_readout" json:"rate_readout"`
+	RateBias         float64 `yaml:"rate_bias" json:"rate_bias"`
+	RateBottleneck   float64 `yaml:"rate_bottleneck" json:"rate_bottleneck"`
+	RateSelectors    float64 `yaml:"rate_selectors" json:"rate_selectors"`
+	Warmup           int     `yaml:"warmup" json:"warmup,omitempty"` // steps
+	Cosine           bool    `yaml:"cosine" json:"cosine"`           // rates fall to 1 %; otherwise they are constant
+	Decay            float64 `yaml:"weight_decay" json:"weight_decay"`
+	Clip             float64 `yaml:"clip" json:"clip"`                           // of the norm of all gradients; 0: none
+	SmoothL1         float64 `yaml:"smooth_l1" json:"smooth_l1"`                 // δ of (8); 0: squared error
+	Mean             bool    `yaml:"mean" json:"mean"`                           // α of (6) is 1/C
+	Regulariser      float64 `yaml:"regulariser" json:"regulariser"`             // λ of (9)
+	RegSteps         int     `yaml:"regulariser_steps" json:"regulariser_steps"` // it is 0 from there on
+	LastReadout      bool    `yaml:"last_readout" json:"last_readout"`           // end with (19) on all training images
+	CurvePoints      int     `yaml:"curve_points" json:"curve_points"`           // how often validation R² is taken on the way
+	CurveImages      int     `yaml:"curve_images" json:"curve_images"`           // on at most so many validation images
 }
 
 // Defaults are the settings of a protocol: "sound", or "paper" as published. "" is sound. Any other name
@@ -93,7 +94,7 @@ func Defaults(protocol string) (Settings, error) {
 			Protocol: "sound", Channels: 128,
 			StatisticsImages: 600, InitImages: 2400, InitVertices: 1500, EvidenceVertices: 500,
 			SelectorSteps: 400, SelectorRate: 3e-3,
-			Images: 7200, Epochs: 1, Batch: 16, SelectorsEvery: 8, LayerTrace: 0.01,
+			Images: 7200, Epochs: 1, Batch: 16, SelectorsEvery: 8, BottlenecksEvery: 2, LayerTrace: 0.01,
 			RateReadout: 3e-4, RateBias: 1e-3, RateBottleneck: 1e-3, RateSelectors: 2e-3,
 			Warmup: 50, Cosine: true, LastReadout: true, CurvePoints: 4, CurveImages: 300,
 		}, nil
@@ -102,7 +103,7 @@ func Defaults(protocol string) (Settings, error) {
 		// reads: 0.01 is what ran.
 		return Settings{
 			Protocol: "paper", Channels: 128,
-			Epochs: 10, Batch: 8, SelectorsEvery: 1,
+			Epochs: 10, Batch: 8, SelectorsEvery: 1, BottlenecksEvery: 1,
 			RateReadout: 1e-3, RateBias: 1e-3, RateBottleneck: 1e-3, RateSelectors: 1e-3,
 			Decay: 0.01, Clip: 0.5, SmoothL1: 0.1, Mean: true, Regulariser: 0.1, RegSteps: 2000,
 			CurvePoints: 10, CurveImages: 300,
@@ -127,6 +128,8 @@ func (s Settings) check() error {
 		return bad("batch", s.Batch)
 	case s.SelectorsEvery < 1:
 		return bad("selectors_every", s.SelectorsEvery)
+	case s.BottlenecksEvery < 1:
+		return bad("bottlenecks_every", s.BottlenecksEvery)
 	case !(s.LayerTrace >= 0 && s.LayerTrace < 1):
 		return bad("layer_trace", s.LayerTrace)
 	case s.Epochs < 0:
@@ -142,11 +145,12 @@ type reporter struct {
 	progress func(string, int, int)
 	watch    func(store.CurvePoint)
 	log      *slog.Logger
-	seconds  map[string]float64
+	seconds  map[string]float64 // of phases
+	parts    map[string]float64 // of the descent's parts
 }
 
 func newReporter(o Options) *reporter {
-	r := &reporter{log: o.Log, watch: o.Watch, seconds: map[string]float64{}}
+	r := &reporter{log: o.Log, watch: o.Watch, seconds: map[string]float64{}, parts: map[string]float64{}}
 	if r.watch == nil {
 		r.watch = func(store.CurvePoint) {}
 	}
@@ -184,7 +188,7 @@ func (r *reporter) laps() func(part string) {
 	last := time.Now()
 	return func(part string) {
 		now := time.Now()
-		r.seconds[part] += now.Sub(last).Seconds()
+		r.parts[part] += now.Sub(last).Seconds()
 		last = now
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"sync/atomic"
+	"time"
 
 	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
@@ -27,6 +29,8 @@ type problem struct {
 	units      []int     // [V] fitted units: columns of the responses
 	mean, inv  []float64 // [V] of the training responses; inv is 1/SD. 0 and 1 in protocol paper
 	missing    bool      // some fitted unit lacks some response
+
+	waits atomic.Int64 // nanoseconds that workers have waited for the store
 }
 
 // newProblem checks and joins, for Run and for Ridge.
@@ -213,13 +217,30 @@ func (p *problem) targets(dst []float32, units []int32, images []int) {
 	}
 }
 
-// read puts a layer's stored tokens of the subject's images into dst, float16 [images, G²+1, D].
+// read puts a layer's stored tokens of the subject's images into dst, float16 [images, G²+1, D]; the worker
+// that calls it waits.
 func (p *problem) read(ctx context.Context, layer int, images []int, dst []uint16) error {
+	start := time.Now()
+	defer func() { p.waits.Add(int64(time.Since(start))) }()
+	return p.readAhead(ctx, layer, images, dst)
+}
+
+// readAhead is read for what nobody waits for yet.
+func (p *problem) readAhead(ctx context.Context, layer int, images []int, dst []uint16) error {
 	rows := make([]int, len(images))
 	for k, i := range images {
 		rows[k] = p.rows[i]
 	}
 	return p.Features.Read(ctx, layer, rows, dst)
+}
+
+// waited is the part of the fit's time so far that its workers have waited for the store.
+func (p *problem) waited() float64 {
+	var all float64
+	for _, s := range p.report.seconds {
+		all += s
+	}
+	return time.Duration(p.waits.Load()).Seconds() / max(all*float64(p.e.workers), 1e-9)
 }
 
 // topology says whether the selectors are functions of a place.

@@ -61,7 +61,7 @@ func NewSpeed(ctx context.Context, rt *ort.Runtime, threads int, c SpeedCase) (*
 		return nil, err
 	}
 	if c.Exact {
-		set.Batch, set.SelectorsEvery, set.LayerTrace = 32, 1, 0
+		set.Batch, set.SelectorsEvery, set.BottlenecksEvery, set.LayerTrace = 32, 1, 1, 0
 	}
 	s := &Speed{SpeedCase: c}
 	if err := s.start(ctx, rt, threads, set); err != nil {
@@ -161,19 +161,21 @@ func (s *Speed) Round(ctx context.Context) (images int, err error) {
 // Active is the part of the products with all layers that the steps still take, at present.
 func (s *Speed) Active() float64 { return s.d.lay.work(s.m.L) }
 
-// FLOP is what one image's share of a step takes in products alone: three for the cells with the layers that
-// are read, two for the bottlenecks, and the selectors forward, again, and backward.
+// FLOP is what one image's share of a step takes in products alone: two for the cells with the layers that
+// are read, one for the bottlenecks, one more of each where the bottlenecks move, and the selectors forward,
+// again, and backward.
 func (s *Speed) FLOP() float64 {
 	v, l, d, c := float64(s.Vertices), float64(s.Layers), float64(s.Width), float64(s.Channels)
-	cells := 3 * 2 * v * 5 * l * c * s.Active()
-	bottlenecks := 4 * 65 * d * c * l
+	moved := 1 / float64(s.m.set.BottlenecksEvery)
+	cells := (2 + moved) * 2 * v * 5 * l * c * s.Active()
+	bottlenecks := (1 + moved) * 2 * 65 * d * c * l
 	forward := 2 * v * (3*codeWidth*hidden + 3*hidden*hidden + (l+3)*hidden)
 	backward := 2 * v * (3*codeWidth*hidden + 2*3*hidden*hidden + 2*(l+3)*hidden)
 	return cells + bottlenecks + (2*forward+backward)/float64(s.m.set.Batch*s.m.set.SelectorsEvery)
 }
 
-// Seconds are the seconds spent so far in each part of the steps.
-func (s *Speed) Seconds() map[string]float64 { return s.m.report.seconds }
+// Parts are the seconds spent so far in each part of the steps.
+func (s *Speed) Parts() map[string]float64 { return s.m.report.parts }
 
 // GEMM is the FLOP/s of one product [600, 128] x [128, 1920] on all workers at once, the best of many.
 func (s *Speed) GEMM(ctx context.Context) (float64, error) {

@@ -13,7 +13,7 @@ import (
 const (
 	featuresVersion  = 1
 	responsesVersion = 1
-	mappingVersion   = 2
+	mappingVersion   = 3
 	resultsVersion   = 3
 )
 

@@ -36,7 +36,9 @@ type FitInfo struct {
 	Scores      Scores             `json:"scores,omitempty"`
 	LayerScores []LayerScore       `json:"layer_scores,omitempty"`
 	Warnings    []Warning          `json:"warnings,omitempty"`
-	Seconds     map[string]float64 `json:"seconds,omitempty"`
+	Seconds     map[string]float64 `json:"seconds,omitempty"` // of phases
+	Parts       map[string]float64 `json:"parts,omitempty"`   // seconds of the descent's parts
+	Waited      float64            `json:"waited,omitempty"`  // part of the time that reading tokens was waited for
 	Provider    string             `json:"provider,omitempty"`
 	Library     string             `json:"library,omitempty"`
 	Threads     int                `json:"threads,omitempty"`
