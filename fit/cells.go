@@ -10,12 +10,13 @@ type selection struct {
 	space []float32 // [V, 2] x then y, -1..1
 	layer []float32 // [V, L] a simplex
 	scale []float32 // [V] 0 local .. 1 global
+	held  held
 	cell  []int32   // [V] (cy+1)(G+1) + cx+1, cy and cx in -1..G-1
 	frac  []float32 // [V, 2] position within the cell, 0..1
 }
 
 func newSelection(v, layers, grid int) *selection {
-	return &selection{L: layers, G: grid, space: make([]float32, 2*v), layer: make([]float32, v*layers),
+	return &selection{L: layers, G: grid, held: free(), space: make([]float32, 2*v), layer: make([]float32, v*layers),
 		scale: make([]float32, v), cell: make([]int32, v), frac: make([]float32, 2*v)}
 }
 
@@ -30,6 +31,7 @@ func (s *selection) set(first int, o []float32) {
 		s.look(v, math.Tanh(float64(row[0])), math.Tanh(float64(row[1])))
 		softmax(s.layer[v*s.L:(v+1)*s.L], row[2:2+s.L])
 		s.scale[v] = float32(sigmoid(float64(row[2+s.L])))
+		s.held.put(s, v)
 	}
 }
 
@@ -141,6 +143,7 @@ func (s *selection) backward(goRow, ga []float32, v int, reg float64, active []i
 	goRow[0] = float32(float64(s.G) / 2 * gfx * (1 - x*x))
 	goRow[1] = float32(float64(s.G) / 2 * gfy * (1 - y*y))
 	goRow[2+L] = float32(gs * sc * (1 - sc))
+	s.held.still(goRow, L)
 }
 
 // regulariser is (9) without its weight, over all vertices.

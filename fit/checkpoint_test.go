@@ -24,7 +24,9 @@ import (
 func resumeCase(t testing.TB, protocol string) (Input, Settings) {
 	word, free := strings.CutPrefix(protocol, "free ")
 	set := quick(word)
-	set.NoTopology = free
+	if free {
+		set.Ablation = NoTopology
+	}
 	set.SelectorSteps, set.CurvePoints = 20, 5
 	set.Epochs, set.Images = 5, 0
 	return plant(t, 11, 180, 30).in, set

@@ -114,6 +114,9 @@ func (s *selection) picks(row *store.Vertex, v int, degrees float64) {
 		row.LayerEntropy = 0
 	}
 	row.Scale = s.scale[v]
+	if s.held.scale == 1 {
+		return // nobody looks anywhere
+	}
 	row.SpaceX, row.SpaceY = s.space[2*v], s.space[2*v+1]
 	if half := degrees / 2; half > 0 {
 		x, y := float64(row.SpaceX)*half, -float64(row.SpaceY)*half // y of the image points down
@@ -129,7 +132,7 @@ func (p *problem) info(method string) store.FitInfo {
 		Subject: s.Name, SubjectKind: s.Kind, Simulated: s.Simulated, Licence: s.Licence, Attribution: s.Attribution,
 		Surface: s.Surface, FeaturesKey: p.Features.Manifest.Key, Model: p.Features.Manifest.Model.Name,
 		Network: p.Features.Manifest.Model, Family: p.Features.Manifest.Model.Family,
-		Protocol: p.set.Protocol, Method: method, Seed: p.seed, Layers: p.Features.Layers, Settings: p.set,
+		Protocol: p.set.Protocol, Method: method, Ablation: p.set.Ablation, Seed: p.seed, Layers: p.Features.Layers, Settings: p.set,
 		Images: len(p.Train), Split: store.Split{Train: p.digests(p.Train), Val: p.digests(p.Val), Test: p.digests(p.Test)},
 		Seconds: p.report.seconds, Parts: p.report.parts, Waited: p.waited(), Provider: "CPUExecutionProvider", Library: p.e.rt.Version(), Threads: p.e.workers,
 	}
@@ -229,12 +232,21 @@ func (m *model) weights() []store.Tensor {
 		add(fmt.Sprintf("global.%d.weight", l), m.bottleneck.part(m.bottleneck.data, 2*l+1), m.C, d)
 		add(fmt.Sprintf("global.%d.centre", l), m.hc[l], d)
 	}
-	if m.net == nil {
+	h := m.sel.held
+	if m.net == nil || h.centre {
 		add("space.free", m.sel.space, m.V, 2)
+	}
+	if m.net == nil || h.layer >= 0 {
 		add("layer.free", m.sel.layer, m.V, m.L)
+	}
+	if m.net == nil || h.holdsScale() {
 		add("scale.free", m.sel.scale, m.V)
-	} else {
+	}
+	if m.net != nil {
 		for i, name := range m.net.params.names {
+			if h.holds(name) {
+				continue // what is held stands above, a row a vertex
+			}
 			add(name, m.net.params.part(m.net.params.data, i), m.net.params.shape[i]...)
 		}
 		add("position.low", m.frame.low[:], 3)

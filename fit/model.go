@@ -33,6 +33,9 @@ func newModel(p *problem) (*model, error) {
 	}
 	var err error
 	m.sel = newSelection(m.V, m.L, m.G)
+	if m.sel.held, err = heldBy(p.set.Ablation, p.L); err != nil {
+		return nil, err
+	}
 	m.out = make([]float32, m.V*m.sel.heads())
 	if p.topology() {
 		if m.net, err = newNetwork(p.e, allHeads(p.L)); err != nil {
@@ -155,7 +158,21 @@ func (m *model) project(ctx context.Context, b *batch, t []float32) error {
 
 // parameters is how many numbers are fitted.
 func (m *model) parameters() int64 {
-	return int64(m.bottleneck.size() + len(m.selectors()) + len(m.w) + len(m.b))
+	n := m.bottleneck.size() + len(m.selectors()) + len(m.w) + len(m.b)
+	if m.net == nil {
+		for _, h := range allHeads(m.L) {
+			if m.sel.held.holds(h.name + ".") {
+				n -= m.V * h.width
+			}
+		}
+		return int64(n)
+	}
+	for i, name := range m.net.params.names {
+		if m.sel.held.holds(name) {
+			n -= m.net.params.at[i+1] - m.net.params.at[i]
+		}
+	}
+	return int64(n)
 }
 
 // unscale brings the readout back to the responses' own units.

@@ -51,7 +51,7 @@ type Settings struct {
 	Protocol string `yaml:"protocol" json:"protocol"`
 	Channels int    `yaml:"channels" json:"channels"` // C; with few images sound lowers it to a sixth of their number
 
-	NoTopology bool `yaml:"no_topology" json:"no_topology,omitempty"` // every unit picks for itself, (24), though positions are known
+	Ablation string `yaml:"ablation" json:"ablation,omitempty"` // "", or a word of the constants from NoAblation on
 
 	// Initialisation, sound only.
 	StatisticsImages int     `yaml:"statistics_images" json:"statistics_images,omitempty"` // (16), local tokens

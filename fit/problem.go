@@ -244,7 +244,7 @@ func (p *problem) waited() float64 {
 }
 
 // topology says whether the selectors are functions of a place.
-func (p *problem) topology() bool { return p.Subject.Positions != nil && !p.set.NoTopology }
+func (p *problem) topology() bool { return p.Subject.Positions != nil && p.set.Ablation != NoTopology }
 
 func (p *problem) tokens() int { return p.G*p.G + 1 }
 

@@ -79,18 +79,29 @@ type refPicks struct {
 
 func (r *reference) pick(v int) refPicks {
 	var k refPicks
-	if layer := r.p["layer.free"]; layer != nil { // after (3): turned back
-		o := func(x ...float64) hiddenLayers { return hiddenLayers{o: x} }
-		space, scale := r.p["space.free"], r.p["scale.free"][v]
-		var logs []float64
-		for _, p := range layer[v*r.L : (v+1)*r.L] {
-			logs = append(logs, math.Log(p))
-		}
-		k.hidden = [3]hiddenLayers{o(math.Atanh(space[2*v]), math.Atanh(space[2*v+1])), o(logs...), o(math.Log(scale / (1 - scale)))}
-		return r.pickFrom(k)
-	}
-	k.hidden = [3]hiddenLayers{r.selector("space", 2, v), r.selector("layer", r.L, v), r.selector("scale", 1, v)}
+	k.hidden = [3]hiddenLayers{r.head("space", 2, v), r.head("layer", r.L, v), r.head("scale", 1, v)}
 	return r.pickFrom(k)
+}
+
+// head is the output of a network, or, where picks stand in for it after (3), what would give them.
+func (r *reference) head(name string, out, v int) hiddenLayers {
+	picks := r.p[name+".free"]
+	if picks == nil {
+		return r.selector(name, out, v)
+	}
+	var o []float64
+	for _, x := range picks[v*out : (v+1)*out] {
+		switch name {
+		case "space":
+			x = math.Atanh(x)
+		case "layer":
+			x = math.Log(x)
+		case "scale":
+			x = math.Log(x / (1 - x))
+		}
+		o = append(o, x)
+	}
+	return hiddenLayers{o: o}
 }
 
 // pickFrom is (3) and (4) of the networks' outputs.

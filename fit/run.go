@@ -15,7 +15,7 @@ import (
 //
 // Units without training responses, without variance in them, or without a place are not fitted and change
 // nothing for the others. Where a subject has no places at all (Positions is nil), or with
-// Settings.NoTopology, every unit picks for itself (24), and the method is factortopy_free. An image of the split that
+// Settings.Ablation no_topology, every unit picks for itself (24), and the method is factortopy_free. An image of the split that
 // the store lacks, a store without a square fit grid, and a fit that diverges are faults. A cancelled
 // context ends it within a second or two; what is left is Options.Checkpoint's file.
 func Run(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapping, error) {
@@ -120,6 +120,9 @@ func (m *model) initialise(ctx context.Context, from stage) error {
 		}},
 		{"prior", func() (err error) { pr, err = m.learnPrior(ctx, p, nil); return err }},
 		{"scale", func() error {
+			if m.sel.held.holdsScale() {
+				return nil
+			}
 			vertices, ev, err := m.evidence(ctx, p, pr)
 			if err != nil {
 				return err

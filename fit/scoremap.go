@@ -14,6 +14,7 @@ const mapImages = 64 // images a Run when tokens are brought to channels
 type scoreMap struct {
 	vertices  []int32
 	L, G      int
+	held      held
 	sharpness float64   // of the profile over layers
 	score     []float32 // [vertices, L, G²+1] adjusted R²
 	// What alignment (18) needs of the same tokens, unrotated: Z_{l-1}ᵀ Z_l (nil for l = 0) and the grid's
@@ -28,7 +29,7 @@ func (s *scoreMap) at(i, l, t int) *float32 {
 
 // scores fills a score map layer by layer: a layer's channels of all images are held at a time.
 func (m *model) scores(ctx context.Context, images []int, ranks []int) (*scoreMap, error) {
-	s := &scoreMap{vertices: m.asked(m.set.InitVertices, streamVertices), L: m.L, G: m.G, sharpness: layerSharpness}
+	s := &scoreMap{vertices: m.asked(m.set.InitVertices, streamVertices), L: m.L, G: m.G, held: m.sel.held, sharpness: layerSharpness}
 	if m.net == nil {
 		s.sharpness = freeSharpness
 	}

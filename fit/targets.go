@@ -44,9 +44,13 @@ func (s *scoreMap) target(i int) target {
 	var best float64                                            // of the local scores
 	for l := range s.L {
 		for c := range cells {
-			local[l] = max(local[l], float64(*s.at(i, l, c)))
+			if s.held.counts(l, c, s.G) {
+				local[l] = max(local[l], float64(*s.at(i, l, c)))
+			}
 		}
-		global[l] = max(0, float64(*s.at(i, l, cells)))
+		if s.held.counts(l, cells, s.G) {
+			global[l] = max(0, float64(*s.at(i, l, cells)))
+		}
 		best = max(best, local[l])
 	}
 	t.x, t.y = s.centroid(i, local, best)
