@@ -38,7 +38,7 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 	if r.ROIs, err = ROIs(ctx, in, field); err != nil {
 		return nil, err
 	}
-	r.Tables = append(r.Tables, ROITable(in.Mapping, r.ROIs))
+	r.Tables = append(r.Tables, ROITable(in.Mapping, r.ROIs), MethodTable(in, field))
 	if len(in.Hierarchy.Levels) > 0 && in.Mapping.Selector != nil {
 		if r.Alignment, err = Align(ctx, in, field); err != nil {
 			return nil, err

@@ -105,7 +105,11 @@ func (w *weights) pick(m *store.Mapping) {
 	w.sel = newSelection(len(w.unit), w.L, w.G)
 	for v, row := range w.unit {
 		u := &m.Vertices[row]
-		w.sel.look(v, float64(u.SpaceX), float64(u.SpaceY))
+		if u.SpaceX == u.SpaceX { // not where all read global tokens alone
+			w.sel.look(v, float64(u.SpaceX), float64(u.SpaceY))
+		} else {
+			w.sel.look(v, 0, 0)
+		}
 		copy(w.sel.layer[v*w.L:(v+1)*w.L], m.Selector[row*w.L:(row+1)*w.L])
 		w.sel.scale[v] = u.Scale
 	}

@@ -60,7 +60,7 @@ func TestEncoder(t *testing.T) {
 		}
 	}
 	free := quick("sound")
-	free.NoTopology = true
+	free.Ablation = NoTopology
 	for name, set := range map[string]Settings{"sound": quick("sound"), "paper": quick("paper"), "free": free} {
 		set.Epochs = 1
 		m := fitPlanted(t, p.in, set, 2)

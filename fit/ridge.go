@@ -11,6 +11,8 @@ import (
 	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
 
+	"golang.org/x/sync/errgroup"
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -19,20 +21,40 @@ const ridgeImages = 128 // images on each side of a Run
 // ridgePenalties are tried for each layer, in units of the mean squared length of an image's tokens.
 var ridgePenalties = []float64{1e-4, 1e-3, 3e-3, 1e-2, 3e-2, 0.1, 0.3, 1, 3, 10, 100}
 
-// Ridge fits every unit by one ridge regression a layer, on all stored tokens of that layer, and returns a
-// mapping whose layer_argmax is each unit's best layer, with the scores of that layer on the test images.
-// It needs no positions. Nothing is kept of it before its end: Options.Checkpoint is not used.
+// Baselines of [Baseline].
+const (
+	RidgeLayers = "ridge_layers" // a regression a layer
+	RidgeAll    = "ridge_all"    // one on all layers
+	Banded      = "banded"       // one on all layers, each with a penalty of its own
+)
+
+const (
+	bandedDraws = 20 // mixtures of layers that banded ridge tries
+	bandedFew   = 3  // layers in a mixture of every other draw
+)
+
+// Baseline fits every unit by ridge regression on all stored tokens, and returns a mapping with scores and
+// without selectors. It needs no positions. Nothing is kept of it before its end: Options.Checkpoint is not used.
 //
 //	y = X w + b     w = argmin |y - Xw - b|² + penalty |w|²     X [N, (G²+1)·D], raw tokens, centred
 //
-// solved in its dual form, so what is held is X Xᵀ [N, N], one layer at a time. A layer has one penalty for
-// all units, the one with the best mean R² on the validation images (without any, on a tenth of the
-// training images, drawn by the seed); then training and validation images are fitted together. A unit's
-// best layer is the one with the best r on the images that chose the penalty. Info.LayerScores has a row a
-// layer: median and mean r, mean R² over units on test images, the same r with the training pictures
-// shuffled (a control: 0 but for noise), and the penalty. Missing training responses count as the unit's
-// mean, with a warning. Ceilings and faults are as in Run.
-func Ridge(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Mapping, error) {
+// in its dual form (26), so what is held is X Xᵀ [N, N]. Penalties are in units of the mean squared length of an
+// image's tokens. They are chosen on the validation images (without any, on a tenth of the training images, drawn
+// by the seed); then training and validation images are fitted together.
+//
+//	ridge_layers  a regression a layer, with one penalty for all units: the one with the best mean R². A unit's
+//	              layer, layer_argmax, is the one with the best r on the images that chose the penalty.
+//	              LayerR2 and LayerR are the layer × unit matrix of scores; Info.LayerScores has a row a layer: median
+//	              and mean r, mean R² over units, the same r with the training pictures shuffled (a control: 0 but
+//	              for noise), and the penalty
+//	ridge_all     all layers in one X, each divided by the root mean squared length of its tokens; every unit has
+//	              its own penalty
+//	banded        the same with weights: X Xᵀ = Σ_l γ_l X_lX_lᵀ, γ on the simplex, which is ridge with a penalty
+//	              for each layer. Every unit chooses γ and penalty; tried are equal weights and 19 random ones, by
+//	              turns over all layers and over three (random search: Dupré la Tour et al. 2022, NeuroImage 264)
+//
+// Missing training responses count as the unit's mean, with a warning. Ceilings and faults are as in Run.
+func Baseline(ctx context.Context, rt *ort.Runtime, kind string, in Input, o Options) (*store.Mapping, error) {
 	p, err := newProblem(rt, in, o)
 	if err != nil {
 		return nil, err
@@ -42,14 +64,15 @@ func Ridge(ctx context.Context, rt *ort.Runtime, in Input, o Options) (*store.Ma
 		p.warn("missing-responses", "some training responses are missing: ridge takes them as the unit's mean")
 	}
 	r := newRidge(p)
-	for l := range p.L {
-		err := p.report.phase(ctx, "ridge", func() error { return r.layer(ctx, l) })
-		if err != nil {
-			return nil, err
-		}
-		p.report.progress("ridge", l+1, p.L)
+	switch kind {
+	case RidgeLayers:
+		return r.layerByLayer(ctx)
+	case RidgeAll:
+		return r.together(ctx, [][]float64{equal(p.L)}, kind)
+	case Banded:
+		return r.together(ctx, r.mixtures(), kind)
 	}
-	return r.mapping(), nil
+	return nil, fault.Inputf("%q is no baseline", kind).Remedy("there are ridge_layers, ridge_all and banded")
 }
 
 // ridge is the images in the order of the kernel's rows, and what was found so far.
@@ -58,7 +81,6 @@ type ridge struct {
 	images []int // [M] training, then those that choose the penalty, then test
 	fit    int   // rows 0..fit-1 train while the penalty is chosen
 	final  int   // rows 0..final-1 train in the end; the rest is test
-	y      *mat.Dense
 	layers []ridgeLayer
 }
 
@@ -78,15 +100,107 @@ func newRidge(p *problem) *ridge {
 	}
 	r.images = slices.Concat(train, choose, p.Test)
 	r.fit, r.final = len(train), len(train)+len(choose)
-	r.y = mat.NewDense(r.final, p.V, nil)
-	for k, i := range r.images[:r.final] {
-		for v := range p.V {
-			if y := p.response(i, v); y == y {
-				r.y.Set(k, v, float64(y))
+	return r
+}
+
+// answers gives the responses to the first rows in some order, less their mean, and those to the rows from..to.
+func (r *ridge) answers(order []int, from, to int) responder {
+	train := permuted(order, r.images)
+	return func(first, last int, x, test []float32) {
+		units := make([]int32, last-first)
+		for i := range units {
+			units[i] = int32(first + i)
+		}
+		n, m := len(train), to-from
+		r.targets(x, units, train)
+		r.targets(test, units, r.images[from:to])
+		for i := range units {
+			mean := centre(x[i*n : (i+1)*n])
+			for k := i * m; k < (i+1)*m; k++ {
+				test[k] -= mean
 			}
 		}
 	}
-	return r
+}
+
+// centre takes the mean off what is there, puts 0 where nothing is, and returns the mean.
+func centre(x []float32) float32 {
+	var sum, n float64
+	for _, y := range x {
+		if y == y {
+			sum, n = sum+float64(y), n+1
+		}
+	}
+	mean := float32(sum / max(n, 1))
+	for i, y := range x {
+		x[i] = y - mean
+		if y != y {
+			x[i] = 0
+		}
+	}
+	return mean
+}
+
+func upTo(n int) []int {
+	out := make([]int, n)
+	for i := range out {
+		out[i] = i
+	}
+	return out
+}
+
+// folds are the regressions by a centred kernel that choose a penalty and that predict the test images.
+func (r *ridge) folds(gram *mat.SymDense) (choose, end *fold, err error) {
+	var g errgroup.Group
+	start := func(f **fold, n, to int) {
+		g.Go(func() (err error) {
+			k, unit := centred(gram, n)
+			if !(unit > 0) || math.IsInf(unit, 0) {
+				return fault.Inputf("its tokens are not finite, or all alike")
+			}
+			k.ScaleSym(1/unit, k)
+			*f, err = kernelFold(r.e, k, n, to)
+			return err
+		})
+	}
+	start(&choose, r.fit, r.final)
+	start(&end, r.final, len(r.images))
+	err = g.Wait()
+	if err != nil {
+		closeFolds(choose, end)
+	}
+	return choose, end, err
+}
+
+// kernelFold learns from the first n rows of a kernel and scores the rows n..to.
+func kernelFold(e *engine, k *mat.SymDense, n, to int) (*fold, error) {
+	cross := mat.NewDense(to-n, n, nil)
+	for i := range to - n {
+		for j := range n {
+			cross.Set(i, j, k.At(n+i, j))
+		}
+	}
+	return newFold(e, k.SliceSym(0, n).(*mat.SymDense), nil, cross)
+}
+
+func closeFolds(fs ...*fold) {
+	for _, f := range fs {
+		if f != nil {
+			f.close()
+		}
+	}
+}
+
+// layerByLayer is ridge_layers.
+func (r *ridge) layerByLayer(ctx context.Context) (*store.Mapping, error) {
+	for l := range r.L {
+		err := r.report.phase(ctx, "ridge", func() error { return r.layer(ctx, l) })
+		if err != nil {
+			return nil, err
+		}
+		r.report.progress("ridge", l+1, r.L)
+	}
+	return r.mapping(), nil
 }
 
 // layer fits one layer.
@@ -95,43 +209,194 @@ func (r *ridge) layer(ctx context.Context, l int) error {
 	if err != nil {
 		return err
 	}
-	out := ridgeLayer{}
-	k, unit := centred(gram, r.fit)
-	best := math.Inf(-1)
-	for _, penalty := range ridgePenalties {
-		if err := ctx.Err(); err != nil {
-			return err
-		}
-		t, err := r.predict(k, r.fit, r.fit, r.final, penalty*unit, r.y)
-		if err != nil {
-			continue // not positive at this penalty: the next is larger
-		}
-		if score := meanR2(t); score > best {
-			best, out.penalty, out.choice = score, penalty, t
+	choose, end, err := r.folds(gram)
+	if err != nil {
+		return fault.Inputf("layer %s can't be fitted: %w", r.Features.Layers[l].Name, err)
+	}
+	defer closeFolds(choose, end)
+	tried, err := choose.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
+	if err != nil {
+		return err
+	}
+	best := 0
+	for i := range tried {
+		if meanR2(tried[i]) > meanR2(tried[best]) {
+			best = i
 		}
 	}
-	if out.choice == nil {
-		return fault.Inputf("layer %s can't be fitted: its tokens are not finite, or all alike", r.Features.Layers[l].Name)
+	out := ridgeLayer{penalty: ridgePenalties[best], choice: tried[best]}
+	penalty := func(int) float64 { return out.penalty }
+	if out.test, err = end.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), penalty); err != nil {
+		return err
 	}
-	k, unit = centred(gram, r.final)
-	if out.test, err = r.predict(k, r.final, r.final, len(r.images), out.penalty*unit, r.y); err != nil {
-		return fault.Inputf("layer %s: %w", r.Features.Layers[l].Name, err)
-	}
-	if out.shuffled, err = r.predict(k, r.final, r.final, len(r.images), out.penalty*unit, r.shuffle()); err != nil {
-		return fault.Inputf("layer %s: %w", r.Features.Layers[l].Name, err)
+	// The training responses given to other pictures, by the seed.
+	order := stream(r.seed, streamShuffle).Perm(r.final)
+	if out.shuffled, err = end.chosen(ctx, r.V, r.answers(order, r.final, len(r.images)), penalty); err != nil {
+		return err
 	}
 	r.layers = append(r.layers, out)
 	return nil
 }
 
-// shuffle is the training responses given to other pictures, by the seed.
-func (r *ridge) shuffle() *mat.Dense {
-	order := stream(r.seed, streamShuffle).Perm(r.final)
-	y := mat.NewDense(r.final, r.V, nil)
-	for k, i := range order {
-		y.SetRow(k, r.y.RawRowView(i))
+func equal(layers int) []float64 {
+	g := make([]float64, layers)
+	for l := range g {
+		g[l] = 1 / float64(layers)
 	}
-	return y
+	return g
+}
+
+// mixtures are the weights of layers that banded ridge tries. The flat distribution over a simplex is that of
+// exponential numbers divided by their sum.
+func (r *ridge) mixtures() [][]float64 {
+	out := [][]float64{equal(r.L)}
+	rng := stream(r.seed, streamRidge)
+	for len(out) < bandedDraws {
+		layers := rng.Perm(r.L)
+		if len(out)%2 == 0 {
+			layers = layers[:min(bandedFew, r.L)]
+		}
+		g, sum := make([]float64, r.L), 0.0
+		for _, l := range layers {
+			g[l] = rng.ExpFloat64()
+			sum += g[l]
+		}
+		for l := range g {
+			g[l] /= sum
+		}
+		out = append(out, g)
+	}
+	return out
+}
+
+// band is what one unit chose.
+type band struct {
+	mixture, penalty int
+	choice           tally
+}
+
+// together is ridge on all layers, with the mixture and the penalty that each unit prefers.
+func (r *ridge) together(ctx context.Context, mixtures [][]float64, kind string) (*store.Mapping, error) {
+	grams := make([]*mat.SymDense, r.L)
+	for l := range grams {
+		if err := r.report.phase(ctx, "kernels", func() (err error) { grams[l], err = r.gram(ctx, l); return err }); err != nil {
+			return nil, err
+		}
+		_, unit := centred(grams[l], r.fit)
+		if !(unit > 0) || math.IsInf(unit, 0) {
+			return nil, fault.Inputf("layer %s can't be fitted: its tokens are not finite, or all alike", r.Features.Layers[l].Name)
+		}
+		grams[l].ScaleSym(1/unit, grams[l])
+		r.report.progress("kernels", l+1, r.L)
+	}
+	bands := make([]band, r.V)
+	for i := range bands {
+		bands[i].mixture = -1
+	}
+	test := make([]tally, r.V)
+	for pass, phase := range []string{"choice of penalties", "ridge"} {
+		for i, g := range mixtures {
+			err := r.report.phase(ctx, phase, func() error {
+				if pass == 0 {
+					return r.choose(ctx, mixed(grams, g), i, bands)
+				}
+				return r.predict(ctx, mixed(grams, g), i, bands, test)
+			})
+			if err != nil {
+				return nil, err
+			}
+			r.report.progress(phase, i+1, len(mixtures))
+		}
+	}
+	return r.bandedMapping(kind, mixtures, bands, test), nil
+}
+
+// mixed is Σ γ_l K_l.
+func mixed(grams []*mat.SymDense, weights []float64) *mat.SymDense {
+	out := mat.NewSymDense(grams[0].SymmetricDim(), nil)
+	dst := out.RawSymmetric()
+	for l, g := range grams {
+		if weights[l] != 0 {
+			floats.AddScaled(dst.Data, weights[l], g.RawSymmetric().Data)
+		}
+	}
+	return out
+}
+
+// choose lets every unit take mixture i with one of the penalties if it is better than what it has.
+func (r *ridge) choose(ctx context.Context, gram *mat.SymDense, i int, bands []band) error {
+	k, _ := centred(gram, r.fit)
+	f, err := kernelFold(r.e, k, r.fit, r.final)
+	defer closeFolds(f)
+	if err != nil {
+		return err
+	}
+	tried, err := f.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
+	if err != nil {
+		return err
+	}
+	for v := range bands {
+		b := &bands[v]
+		for k := range tried {
+			if b.mixture < 0 || r2Of(&tried[k][v]) > r2Of(&b.choice) {
+				*b = band{i, k, tried[k][v]}
+			}
+		}
+	}
+	return nil
+}
+
+// predict scores the units that chose mixture i on the test images.
+func (r *ridge) predict(ctx context.Context, gram *mat.SymDense, i int, bands []band, test []tally) error {
+	if !slices.ContainsFunc(bands, func(b band) bool { return b.mixture == i }) {
+		return nil
+	}
+	k, _ := centred(gram, r.final)
+	f, err := kernelFold(r.e, k, r.final, len(r.images))
+	defer closeFolds(f)
+	if err != nil {
+		return err
+	}
+	all, err := f.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), func(v int) float64 { return ridgePenalties[bands[v].penalty] })
+	if err != nil {
+		return err
+	}
+	for v, b := range bands {
+		if b.mixture == i {
+			test[v] = all[v]
+		}
+	}
+	return nil
+}
+
+// bandedMapping brings the scores together; layer_argmax is the layer with the largest weight, where weights differ.
+func (r *ridge) bandedMapping(kind string, mixtures [][]float64, bands []band, test []tally) *store.Mapping {
+	out := &store.Mapping{Info: r.info(kind), Vertices: r.places()}
+	out.Info.Settings = map[string]any{"penalties": ridgePenalties, "mixtures": len(mixtures)}
+	sums := newScoreSums()
+	var rs []float64
+	width := 0
+	for _, d := range r.widths {
+		width += r.tokens() * d
+	}
+	for v, u := range r.units {
+		row := &out.Vertices[u]
+		row.Fitted = true
+		if g := mixtures[bands[v].mixture]; bands[v].mixture > 0 {
+			row.LayerArgmax = int32(slices.Index(g, slices.Max(g)))
+		}
+		scoreRow(row, &bands[v].choice, &test[v])
+		sums.add(row, math.NaN())
+		if row.R == row.R {
+			rs = append(rs, float64(row.R))
+		}
+		out.Info.Parameters += int64(width + 1)
+	}
+	out.Info.Scores = sums.means()
+	out.Info.Scores["r_median"] = median(rs)
+	r.lookAtScores(out)
+	out.Info.Warnings = r.warnings
+	return out
 }
 
 // centred is the kernel of tokens whose mean over the first n images is taken off, and the mean of its
@@ -160,51 +425,6 @@ func centred(gram *mat.SymDense, n int) (*mat.SymDense, float64) {
 		}
 	}
 	return k, trace / float64(n)
-}
-
-// predict fits the first n rows of y and scores the predictions for the images from..to.
-func (r *ridge) predict(k *mat.SymDense, n, from, to int, penalty float64, y *mat.Dense) ([]tally, error) {
-	a := mat.NewSymDense(n, nil)
-	a.CopySym(k.SliceSym(0, n).(*mat.SymDense))
-	for i := range n {
-		a.SetSym(i, i, a.At(i, i)+penalty)
-	}
-	targets := mat.NewDense(n, r.V, nil)
-	mean := make([]float64, r.V)
-	for v := range r.V {
-		for i := range n {
-			mean[v] += y.At(i, v) / float64(n)
-		}
-	}
-	for i := range n {
-		for v := range r.V {
-			targets.Set(i, v, y.At(i, v)-mean[v])
-		}
-	}
-	var chol mat.Cholesky
-	var dual, predicted mat.Dense
-	if !chol.Factorize(a) {
-		return nil, fault.Inputf("its kernel is not positive")
-	}
-	if err := chol.SolveTo(&dual, targets); err != nil {
-		return nil, err
-	}
-	cross := mat.NewDense(to-from, n, nil)
-	for i := range to - from {
-		for j := range n {
-			cross.Set(i, j, k.At(from+i, j))
-		}
-	}
-	predicted.Mul(cross, &dual)
-	out := make([]tally, r.V)
-	for i := range to - from {
-		for v := range r.V {
-			if t := r.response(r.images[from+i], v); t == t {
-				out[v].add(float64(t), predicted.At(i, v)+mean[v])
-			}
-		}
-	}
-	return out, nil
 }
 
 // gram is X Xᵀ of a layer's tokens, all of an image in one row, about a rough mean.
@@ -269,16 +489,25 @@ func pairGraph(width int) *graph {
 
 // mapping picks each unit's layer and brings the scores together.
 func (r *ridge) mapping() *store.Mapping {
-	out := &store.Mapping{Info: r.info("ridge"), Vertices: r.places()}
+	out := &store.Mapping{Info: r.info(RidgeLayers), Vertices: r.places()}
 	out.Info.Settings = map[string]any{"penalties": ridgePenalties}
 	sums := newScoreSums()
 	var rs []float64
+	n := len(out.Vertices) * r.L
+	out.LayerR2, out.LayerR = make([]float32, n), make([]float32, n)
+	for i := range n {
+		out.LayerR2[i], out.LayerR[i] = nan32(), nan32()
+	}
 	for v, u := range r.units {
 		best := 0
 		for l := range r.layers {
 			if correlation(&r.layers[l].choice[v]) > correlation(&r.layers[best].choice[v]) {
 				best = l
 			}
+		}
+		for l := range r.layers {
+			r2, corr := r.layers[l].test[v].scores()
+			out.LayerR2[u*r.L+l], out.LayerR[u*r.L+l] = float32(r2), float32(corr)
 		}
 		row := &out.Vertices[u]
 		row.Fitted, row.LayerArgmax = true, int32(best)

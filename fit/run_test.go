@@ -357,11 +357,11 @@ func TestCancel(t *testing.T) {
 func TestRidge(t *testing.T) {
 	p := plant(t, 8, 240, 20)
 	p.in.Subject.Positions = nil
-	m, err := Ridge(context.Background(), orttest.Runtime(t), p.in, Options{Threads: 2})
+	m, err := Baseline(context.Background(), orttest.Runtime(t), RidgeLayers, p.in, Options{Threads: 2})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if m.Info.Method != "ridge" || m.Selector != nil || len(m.Info.LayerScores) != 3 {
+	if m.Info.Method != RidgeLayers || m.Selector != nil || len(m.Info.LayerScores) != 3 {
 		t.Fatalf("unexpected mapping: %+v", m.Info)
 	}
 	best := m.Info.LayerScores[int(m.Info.Scores["best_layer"])].Scores

@@ -21,12 +21,19 @@ func methods(r Run) []string {
 	add("Tokens of %s of %s were read for every stimulus and related to the %s of %s (%s fitted) of subject “%s”.",
 		plural(len(info.Layers), "layer", "layers"), info.Model, responses, plural(len(r.Mapping.Vertices), r.unit(), r.units()), count(r.fitted()), info.Subject)
 	switch info.Method {
-	case "ridge":
+	case "ridge_layers":
 		add("Each layer's tokens, centred, predicted the responses by ridge regression with one penalty a layer. The penalty and each unit's best layer were chosen on validation images; a unit's R² and r are those of its best layer.")
+	case "ridge_all":
+		add("The tokens of all layers, each layer divided by the root mean squared length of its tokens, predicted the responses by one ridge regression; every unit’s penalty was chosen on validation images.")
+	case "banded":
+		add("The tokens of all layers predicted the responses by banded ridge regression: a ridge regression with a penalty for each layer, found for every unit by random search over mixtures of layers on validation images.")
 	case "factortopy_free":
 		add("The mapping has the selectors of FactorTopy (Yang, Gee and Shi 2024) without its topology, since the units' places are unknown or left out: for each unit by itself an image point, a mixture of layers and a mixture of local and global tokens are fitted, and a linear readout of %s shared channels gives the response. Protocol “%s”, seed %d.", r.channels(), info.Protocol, info.Seed)
 	default:
 		add("The mapping is FactorTopy (Yang, Gee and Shi 2024): selectors, functions of a vertex's place on the cortical sphere, choose for each vertex an image point, a mixture of layers and a mixture of local and global tokens, and a linear readout of %s shared channels gives the response. Protocol “%s”, seed %d.", r.channels(), info.Protocol, info.Seed)
+	}
+	if what := ablated(info.Ablation); what != "" {
+		add("An ablation: %s.", what)
 	}
 	add("%s images trained the mapping; choices were made on %s validation images and every score comes from %s test images. Windows and repeats of one photograph never stand on two sides.",
 		count(len(info.Split.Train)), count(len(info.Split.Val)), count(len(info.Split.Test)))
@@ -42,6 +49,23 @@ func methods(r Run) []string {
 		add("Channel clusters follow the publication: %s are grouped by the cosine of their profiles of readout similarity (k-means with %d centroids from fixed first rows), the centroids by Ward’s tree of their cosines, cut at %d groups.", r.units(), c.K, len(c.Size))
 	}
 	return out
+}
+
+// ablated says what an ablation takes away from the model; "" for what the method says already.
+func ablated(word string) string {
+	switch word {
+	case "", "none", "no_topology":
+		return ""
+	case "no_factorisation":
+		return "one softmax over layers and image points together takes the place of separate selectors"
+	case "centre":
+		return "every unit looks at the centre of the image"
+	case "local":
+		return "no global tokens are read"
+	case "global":
+		return "global tokens alone are read"
+	}
+	return "every unit reads one layer alone, number " + strings.TrimPrefix(word, "layer:") + " from 0"
 }
 
 func levelNames(r Run) string {
@@ -82,7 +106,7 @@ func (r Run) units() string {
 func citations(in Input) []string {
 	var topy, surface bool
 	for _, r := range in.Runs {
-		topy = topy || r.Mapping.Info.Method != "ridge"
+		topy = topy || strings.HasPrefix(r.Mapping.Info.Method, "factortopy")
 		surface = surface || strings.HasPrefix(r.Mapping.Info.Surface, "fsaverage")
 	}
 	out := []string{"cortexmap: cite as CITATION.cff in its repository says, with the version given under “How this was made”."}

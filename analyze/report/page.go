@@ -259,8 +259,15 @@ func lead(r Run) string {
 	switch info.Method {
 	case "factortopy_free":
 		method = "FactorTopy without topology"
-	case "ridge":
+	case "ridge_layers":
 		method = "a ridge regression of each layer"
+	case "ridge_all":
+		method = "a ridge regression on all layers"
+	case "banded":
+		method = "a banded ridge regression on all layers"
+	}
+	if ablated(info.Ablation) != "" {
+		method += " (ablation " + info.Ablation + ")"
 	}
 	where := ""
 	if info.Surface != "" {
@@ -309,6 +316,14 @@ func with(x analyze.Interval) cell {
 	return cell{Text: short(x.Estimate), Small: bounds(x), Number: true}
 }
 
+// methodWord is a mapping's method, and what was taken away from it.
+func methodWord(info *store.FitInfo) string {
+	if ablated(info.Ablation) == "" {
+		return strings.ReplaceAll(info.Method, "_", " ")
+	}
+	return strings.ReplaceAll(info.Method, "_", " ") + ", " + info.Ablation
+}
+
 // overview compares several mappings, a row each.
 func overview(runs []Run) *table {
 	t := &table{Caption: "All mappings", Head: []string{"Network", "Subject", "Method", "Protocol", "Seed", "R²", "R² / ceiling", "median r", "Slope (shares, levels)"}}
@@ -320,7 +335,7 @@ func overview(runs []Run) *table {
 				slope = a.Slope
 			}
 		}
-		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(strings.ReplaceAll(info.Method, "_", " ")), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
+		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(methodWord(info)), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
 	}
 	return t
 }

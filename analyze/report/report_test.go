@@ -26,7 +26,7 @@ func ridgeRun(t *testing.T) Run {
 	t.Helper()
 	m := &store.Mapping{Info: sampleInfo()}
 	m.Info.Subject, m.Info.SubjectKind, m.Info.Simulated, m.Info.Generator = "monkey-pe", "plain", false, ""
-	m.Info.Method, m.Info.Surface, m.Info.Curve, m.Info.Warnings = "ridge", "", nil, nil
+	m.Info.Method, m.Info.Surface, m.Info.Curve, m.Info.Warnings = "ridge_layers", "", nil, nil
 	m.Info.Licence, m.Info.Attribution = "GPL-3.0", "Cowley et al."
 	for u := range 89 {
 		v := store.NewVertex("", int32(u))

@@ -7,6 +7,7 @@ package config
 
 import (
 	"encoding/json"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -89,8 +90,8 @@ type Fit struct {
 	Seeds     []int    `yaml:"seeds" json:"seeds"`
 	Split     Split    `yaml:"split" json:"split"`         // protocol paper: val 0, test 0.0855 unless written
 	Images    int      `yaml:"images" json:"images"`       // training images; 0: all
-	Ablation  string   `yaml:"ablation" json:"ablation"`   // none | no_topology: every unit picks for itself
-	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers
+	Ablation  Words    `yaml:"ablation" json:"ablation"`   // none | no_topology | no_factorisation | layer:K | centre | local | global, or a list of them
+	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers | ridge_all | banded
 }
 
 // Split parts the images of a subject; all windows and repeats of one photograph stay on one side.
@@ -131,7 +132,7 @@ func Defaults() Config {
 			Native:      Layers{"auto"},
 		},
 		Fit: Fit{
-			Ablation: "none",
+			Ablation: Words{"none"},
 			Protocol: "sound",
 			Seeds:    []int{0},
 			Split:    Split{By: "photo", Val: 0.1, Test: 0.1},
@@ -202,7 +203,6 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		oneOf("extract.protocol", c.Extract.Protocol, "", "sound", "paper"),
 		oneOf("extract.compression", c.Extract.Compression, "none", "snappy", "zstd"),
 		oneOf("fit.protocol", c.Fit.Protocol, "sound", "paper"),
-		oneOf("fit.ablation", c.Fit.Ablation, "none", "no_topology"),
 		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
 		between("memory", c.Memory, 0, 1<<20),
 		between("threads", float64(c.Threads), 0, 1<<16),
@@ -213,7 +213,15 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		between("fit.split.val", c.Fit.Split.Val+c.Fit.Split.Test, 0, 1),
 	}
 	for _, b := range c.Fit.Baselines {
-		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers"))
+		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers", "ridge_all", "banded"))
+	}
+	for i, a := range c.Fit.Ablation {
+		if slices.Contains(c.Fit.Ablation[:i], a) {
+			errs = append(errs, doc.Fault("fit.ablation", "%s stands twice", a))
+		}
+		if !layerAblation.MatchString(a) {
+			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "no_factorisation", "layer:K (K from 0)", "centre", "local", "global"))
+		}
 	}
 	for i, s := range c.Fit.Seeds {
 		errs = append(errs, between("fit.seeds", float64(s), 0, 1<<31))
@@ -232,6 +240,8 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]"))
 	case len(c.Extract.Native) == 0:
 		errs = append(errs, doc.Fault("extract.native", "no picture is named").Remedy("for example  native: none"))
+	case len(c.Fit.Ablation) == 0:
+		errs = append(errs, doc.Fault("fit.ablation", "no ablation is named").Remedy("for example  ablation: none"))
 	case len(c.Extract.Layers) == 0:
 		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
 	case c.Extract.Grid != 8:
@@ -285,6 +295,15 @@ func (l *Layers) UnmarshalYAML(n *strictyaml.Node) error {
 	}
 	return n.Decode((*[]string)(l))
 }
+
+// layerAblation holds every unit to one layer.
+var layerAblation = regexp.MustCompile(`^layer:[0-9]{1,4}$`)
+
+// Words is one word in YAML, or a list.
+type Words []string
+
+// UnmarshalYAML reads one word or a list.
+func (w *Words) UnmarshalYAML(n *strictyaml.Node) error { return (*Layers)(w).UnmarshalYAML(n) }
 
 // UnmarshalYAML reads the name of a hierarchy, or a list of levels.
 func (h *Hierarchy) UnmarshalYAML(n *strictyaml.Node) error {

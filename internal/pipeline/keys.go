@@ -4,6 +4,7 @@ import (
 	"encoding/hex"
 
 	"cortexmap/extract"
+	"cortexmap/fit"
 	"cortexmap/internal/store"
 	"cortexmap/internal/tasks"
 )
@@ -64,10 +65,14 @@ func (b *brain) responsesKey() key {
 }
 
 // mappingKey is the digest of everything that determines a mapping.
-func (r *setting) mappingKey(n *network, b *brain, method string, seed int) key {
+func (r *setting) mappingKey(n *network, b *brain, how way, seed int) key {
 	c := r.Config.Fit
-	return newKey("mapping", mappingVersion, "method", method, "features", r.featuresKey(n, b).digest, "responses", b.dataKey,
-		"fit.protocol", c.Protocol, "seed", seed, "fit.split", c.Split, "fit.images", c.Images)
+	parts := []any{"method", how.method, "features", r.featuresKey(n, b).digest, "responses", b.dataKey,
+		"fit.protocol", c.Protocol, "seed", seed, "fit.split", c.Split, "fit.images", c.Images}
+	if how.ablation != fit.NoAblation && how.ablation != fit.NoTopology && !how.baseline() { // the method says those
+		parts = append(parts, "fit.ablation", how.ablation)
+	}
+	return newKey("mapping", mappingVersion, parts...)
 }
 
 // resultsKey is the digest of everything that tables and report are made from; names, too, since they are

@@ -10,6 +10,7 @@ import (
 
 	"google.golang.org/protobuf/encoding/protowire"
 
+	"cortexmap/fit"
 	"cortexmap/internal/config"
 	"cortexmap/internal/store"
 	"cortexmap/internal/subject/subjecttest"
@@ -102,8 +103,8 @@ func (d *desk) keysOf() map[string]string {
 	n, b, seed := s.networks[0], r.brains[0], s.Config.Fit.Seeds[0]
 	r.plan()
 	return map[string]string{
-		"features": s.featuresKey(n, b).digest, "mapping": s.mappingKey(n, b, factorTopy, seed).digest,
-		"ridge": s.mappingKey(n, b, ridgeLayers, seed).digest, "results": r.resultsKey(r.mappings[:1]).digest,
+		"features": s.featuresKey(n, b).digest, "mapping": s.mappingKey(n, b, way{factorTopy, fit.NoAblation}, seed).digest,
+		"ridge": s.mappingKey(n, b, way{method: fit.RidgeLayers}, seed).digest, "results": r.resultsKey(r.mappings[:1]).digest,
 	}
 }
 
@@ -187,6 +188,7 @@ func TestKeys(t *testing.T) {
 		{"part for tests", replace("test: 0.1", "test: 0.2"), fitted},
 		{"seed of the split", replace("seed: 0}", "seed: 1}"), fitted},
 		{"training images", replace("fit:\n", "fit:\n  images: 5\n"), fitted},
+		{"an ablation", replace("fit:\n", "fit:\n  ablation: centre\n"), none}, // another mapping beside this one
 		{"baselines", replace("fit:\n", "fit:\n  baselines: [ridge_layers]\n"), none},
 		{"a response", func(d *desk) {
 			d.edit("brain/responses.npy", func(s string) string { return s[:len(s)-1] + "\x40" })

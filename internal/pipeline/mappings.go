@@ -17,14 +17,30 @@ import (
 	"cortexmap/internal/tasks"
 )
 
-const noTopology = "no_topology" // of fit.ablation
-
-// Methods of a mapping.
+// Methods of a mapping; fit's baselines are the others.
 const (
-	factorTopy  = "factortopy"
-	freePicks   = "factortopy_free" // without topology: every unit picks for itself
-	ridgeLayers = "ridge_layers"
+	factorTopy = "factortopy"
+	freePicks  = "factortopy_free" // without topology: every unit picks for itself
 )
+
+// way is how a mapping is fitted.
+type way struct {
+	method   string // factorTopy, freePicks or a baseline
+	ablation string // of FactorTopy: none, or a word of fit.ablation
+}
+
+func (w way) baseline() bool { return w.method != factorTopy && w.method != freePicks }
+
+// word names the way in folders and logs.
+func (w way) word(protocol string) string {
+	switch {
+	case w.baseline():
+		return w.method
+	case w.ablation == fit.NoAblation:
+		return protocol
+	}
+	return protocol + "-" + w.ablation
+}
 
 // mapped is a mapping that is planned, with what it is made from; once its task is done it can be read.
 type mapped struct {
@@ -43,34 +59,51 @@ func (m *mapped) named() {
 	i.Model, i.Family, i.Subject, i.Swept = m.Network.Name, m.Network.family(), m.Brain.Name, m.Setting.Label
 }
 
-// maps plans every mapping of a network onto a subject: FactorTopy, without its topology where units have no
-// positions, and a ridge regression a layer where asked for or where there is no topology.
+// maps plans every mapping of a network onto a subject: FactorTopy with each ablation, without its topology where
+// units have no positions, and the baselines; a ridge regression a layer is always there where there is no topology.
 func (r *setting) maps(n *network, b *brain) {
-	ridge := slices.Contains(r.Config.Fit.Baselines, ridgeLayers)
-	method := factorTopy
-	if r.Config.Fit.Ablation == noTopology {
-		method = freePicks
-	}
 	if b.Positions == nil {
-		method, ridge = freePicks, true
 		r.warn(store.Warning{ID: "no-positions", Text: fmt.Sprintf(
 			"%s: its units have no positions, so that topology can't be used: every unit picks layers and place for itself", b.Name)})
 	}
 	for _, seed := range r.Config.Fit.Seeds {
-		r.mapping(n, b, method, seed)
-		if ridge {
-			r.mapping(n, b, ridgeLayers, seed)
+		for _, w := range r.ways(b) {
+			r.mapping(n, b, w, seed)
 		}
 	}
 }
 
-// mapping plans one mapping.
-func (r *setting) mapping(n *network, b *brain, method string, seed int) {
-	k := r.mappingKey(n, b, method, seed)
-	word := r.Config.Fit.Protocol
-	if method == ridgeLayers {
-		word = ridgeLayers
+// ways are how a subject is mapped.
+func (r *setting) ways(b *brain) []way {
+	var out []way
+	add := func(w way) {
+		if !slices.Contains(out, w) {
+			out = append(out, w)
+		}
 	}
+	for _, a := range r.Config.Fit.Ablation {
+		w := way{factorTopy, a}
+		if a == fit.NoTopology || b.Positions == nil {
+			w.method = freePicks
+		}
+		if a == fit.NoTopology && b.Positions == nil {
+			w.ablation = fit.NoAblation // there is no topology to leave out
+		}
+		add(w)
+	}
+	if b.Positions == nil {
+		add(way{method: fit.RidgeLayers})
+	}
+	for _, base := range r.Config.Fit.Baselines {
+		add(way{method: base})
+	}
+	return out
+}
+
+// mapping plans one mapping.
+func (r *setting) mapping(n *network, b *brain, how way, seed int) {
+	k := r.mappingKey(n, b, how, seed)
+	word := how.word(r.Config.Fit.Protocol)
 	m := &mapped{Setting: r, Network: n, Brain: b, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
 	needs := []*tasks.Task{m.tokens}
 	if b.sim != nil {
@@ -80,14 +113,14 @@ func (r *setting) mapping(n *network, b *brain, method string, seed int) {
 	if r.Label != "" {
 		name += ", " + r.Label
 	}
-	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", word, seed), k.digest), needs,
-		func(w work) error { return r.fitInto(m, method, seed, w) })
+	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", store.SafeName(word), seed), k.digest), needs,
+		func(w work) error { return r.fitInto(m, how, seed, w) })
 	r.mappings = append(r.mappings, m)
 }
 
 // fitInto fills a mapping's folder.
-func (r *setting) fitInto(p *mapped, method string, seed int, w work) error {
-	m, err := r.fit(p, method, seed, w)
+func (r *setting) fitInto(p *mapped, how way, seed int, w work) error {
+	m, err := r.fit(p, how, seed, w)
 	if err != nil {
 		return err
 	}
@@ -111,7 +144,7 @@ func (m *mapped) read(out string) error {
 }
 
 // fit computes one mapping; it goes on from the checkpoint in the unfinished folder.
-func (r *setting) fit(p *mapped, method string, seed int, w work) (*store.Mapping, error) {
+func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, error) {
 	n, b := p.Network, p.Brain
 	rt, err := r.start(w)
 	if err != nil {
@@ -133,20 +166,20 @@ func (r *setting) fit(p *mapped, method string, seed int, w work) (*store.Mappin
 		in.Train, in.Val, in.Test = b.stored(f, in.Train), b.stored(f, in.Val), b.stored(f, in.Test)
 	}
 	in.Subject = b.scoredOn(in.Test)
-	w.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", method, "seed", seed,
+	w.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", how.method, "ablation", how.ablation, "seed", seed,
 		"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
 	settings, err := fit.Defaults(r.Config.Fit.Protocol)
 	if err != nil {
 		return nil, err
 	}
-	settings.NoTopology = method == freePicks
-	fitter := fit.Run
-	if method == ridgeLayers {
-		fitter = fit.Ridge
+	settings.Ablation = how.ablation
+	o := fit.Options{Settings: &settings, Seed: seed, Threads: r.threads, Log: w.Log,
+		Checkpoint: w.Dir, Key: p.task.Key, Control: how.method == freePicks && b.Positions == nil,
+		Progress: func(phase string, done, total int) { w.Progress("fit "+n.Name+": "+phase, done, total) }}
+	if how.baseline() {
+		return fit.Baseline(w.ctx, rt, how.method, in, o)
 	}
-	return fitter(w.ctx, rt, in, fit.Options{Settings: &settings, Seed: seed, Threads: r.threads, Log: w.Log,
-		Checkpoint: w.Dir, Key: p.task.Key, Control: method == freePicks && b.Positions == nil,
-		Progress: func(phase string, done, total int) { w.Progress("fit "+n.Name+": "+phase, done, total) }})
+	return fit.Run(w.ctx, rt, in, o)
 }
 
 // stored are those of the pictures that extraction could decode; the others are named in its manifest.

@@ -11,11 +11,13 @@ import (
 	"runtime/debug"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"cortexmap/analyze"
 	"cortexmap/analyze/maps"
 	"cortexmap/analyze/report"
+	"cortexmap/fit"
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
@@ -230,7 +232,7 @@ func r2Top(mappings []*mapped) float64 {
 // planted says whether a mapping can be compared with what was planted: it is FactorTopy's, with or without
 // topology, of the network that made the responses, with the layers that they were made from.
 func (s *simulation) planted(m *mapped) bool {
-	return (m.Info.Method == factorTopy || m.Info.Method == freePicks) && m.Network.weights == s.weights && slices.EqualFunc(m.Info.Layers, s.file.Layers,
+	return strings.HasPrefix(m.Info.Method, factorTopy) && m.Network.weights == s.weights && slices.EqualFunc(m.Info.Layers, s.file.Layers,
 		func(a, b store.Layer) bool { return a.Tensor == b.Tensor })
 }
 
@@ -380,7 +382,11 @@ func summaryRow(run report.Run) []string {
 		subject += " (simulated)"
 	}
 	s := analyze.Summarise(run.Mapping)
-	row := []string{i.Model, subject, i.Method, strconv.Itoa(s.Fitted), number(s.R2), number(s.R2Norm), "", "", ""}
+	method := i.Method
+	if a := i.Ablation; a != "" && a != fit.NoAblation && a != fit.NoTopology { // the method says those
+		method += ", " + a
+	}
+	row := []string{i.Model, subject, method, strconv.Itoa(s.Fitted), number(s.R2), number(s.R2Norm), "", "", ""}
 	for _, a := range run.Results.Alignment {
 		if a.Quantity == "share" && a.Over == "rois" {
 			row[6] = fmt.Sprintf("%s [%s, %s]", number(a.Slope.Estimate), number(a.Slope.Lo), number(a.Slope.Hi))

@@ -52,7 +52,8 @@
 // (INT32, may be null) and fitted (BOOLEAN). Meanings, units and ranges: Vertex. What is missing is null in
 // files; in memory it is NaN, and −1 of the two integers.
 //
-// layers.parquet: hemi, vertex, layer (INT32), selector and share (FLOAT, null where not fitted; all null where
+// layers.parquet: hemi, vertex, layer (INT32), r2 and r on test images of each layer fitted by itself (FLOAT, null but for
+// ridge regressions of layers), selector and share (FLOAT, null where not fitted; all null where
 // a method has none). Metadata cortexmap.layers is L.
 //
 // weights.parquet: name, shape (list of INT64), data (float32). Metadata cortexmap.readout: sum, mean or empty.

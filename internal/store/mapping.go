@@ -17,6 +17,8 @@ type Mapping struct {
 	Info     FitInfo
 	Vertices []Vertex  // the subject's mask, in the responses' order
 	Selector []float32 // [V, L]: layer selector, a simplex; NaN rows where not fitted; nil if the method has none
+	LayerR2  []float32 // [V, L]: R² on test images of a layer fitted by itself; NaN or nil alike
+	LayerR   []float32 // [V, L]: its Pearson r
 	Share    []float32 // [V, L]: the layer's part of the prediction's variance, sums to 1; NaN or nil alike
 	Weights  []Tensor
 	Truth    *Truth // of a simulated subject whose generator is this network; else nil
@@ -113,7 +115,7 @@ func (m *Mapping) WriteFiles(dir string) error {
 
 func (m *Mapping) checkShapes() {
 	want := len(m.Vertices) * len(m.Info.Layers)
-	for _, x := range [][]float32{m.Selector, m.Share} {
+	for _, x := range [][]float32{m.Selector, m.Share, m.LayerR2, m.LayerR} {
 		if x != nil && len(x) != want {
 			panic(fmt.Sprintf("store: mapping of %d vertices and %d layers has %d selectors or shares", len(m.Vertices), len(m.Info.Layers), len(x)))
 		}
@@ -150,6 +152,9 @@ func (m *Mapping) writeShares(path string) error {
 		}
 		if m.Share != nil {
 			rows[i].Share = present(&m.Share[i])
+		}
+		if m.LayerR2 != nil {
+			rows[i].R2, rows[i].R = present(&m.LayerR2[i]), present(&m.LayerR[i])
 		}
 	}
 	return writeRows(path, rows, map[string]string{"cortexmap.layers": strconv.Itoa(layers)})
@@ -223,13 +228,16 @@ func (m *Mapping) readShares(path string) error {
 	if len(rows) != len(m.Vertices)*layers {
 		return damaged(path, "%d rows, want %d vertices of %d layers", len(rows), len(m.Vertices), layers)
 	}
-	selector, share := make([]float32, len(rows)), make([]float32, len(rows))
-	anySelector, anyShare := false, false
+	column := func() []float32 { return make([]float32, len(rows)) }
+	selector, share, r2, corr := column(), column(), column(), column()
+	anySelector, anyShare, anyScore := false, false, false
 	for i, r := range rows {
 		if v := m.Vertices[i/layers]; r.Hemi != v.Hemi || r.Vertex != v.Vertex || int(r.Layer) != i%layers {
 			return damaged(path, "row %d is of %s %d layer %d, want %s %d layer %d", i, r.Hemi, r.Vertex, r.Layer, v.Hemi, v.Vertex, i%layers)
 		}
 		selector[i], share[i] = orNaN32(r.Selector), orNaN32(r.Share)
+		r2[i], corr[i] = orNaN32(r.R2), orNaN32(r.R)
+		anyScore = anyScore || r.R2 != nil
 		anySelector, anyShare = anySelector || r.Selector != nil, anyShare || r.Share != nil
 	}
 	if anySelector {
@@ -237,6 +245,9 @@ func (m *Mapping) readShares(path string) error {
 	}
 	if anyShare {
 		m.Share = share
+	}
+	if anyScore {
+		m.LayerR2, m.LayerR = r2, corr
 	}
 	return nil
 }

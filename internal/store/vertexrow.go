@@ -37,6 +37,8 @@ type shareRow struct {
 	Layer    int32    `parquet:"layer"`
 	Selector *float32 `parquet:"selector"`
 	Share    *float32 `parquet:"share"`
+	R2       *float32 `parquet:"r2"` // of the layer by itself
+	R        *float32 `parquet:"r"`
 }
 
 // tensorRow is a row of weights.parquet.

@@ -1,0 +1,63 @@
+package analyze
+
+import (
+	"cortexmap/internal/stats"
+	"cortexmap/internal/store"
+)
+
+// MethodTable is methods.csv, a row a mapping: what FactorTopy, its ablations and the baselines are worth on the
+// same tokens and split. Means and intervals are over fitted units; an interval is spatial (see Field) and empty
+// where units have no place on a surface.
+func MethodTable(in Input, field *Field) *Table {
+	m := in.Mapping
+	info := &m.Info
+	t := &Table{Name: "methods", Title: "Methods on the same tokens and split",
+		Note: "Means over fitted units, with 95 % spatial intervals of this one subject; r_shuffled_median is the median r with training pictures shuffled, where that was fitted too.",
+		Columns: []Column{
+			{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", "factortopy, factortopy_free (every unit picks for itself), ridge_layers, ridge_all, banded"},
+			{"ablation", "what is taken away from FactorTopy"}, {"n_vertices", "fitted units"}, {"n_train", "training images"},
+			{"r2_mean", "mean R² on test images"}, {"r2_lo", "95 %"}, {"r2_hi", "95 %"},
+			{"r_mean", "mean Pearson r"}, {"r_lo", "95 %"}, {"r_hi", "95 %"}, {"r_median", "median Pearson r"}, {"r_shuffled_median", "control"},
+			{"r2_norm_mean", "mean of R² / noise ceiling, never clipped"}, {"r2_norm_lo", "95 %"}, {"r2_norm_hi", "95 %"},
+			{"params", "fitted numbers"}, {"seconds", "of the fit"}, simulatedColumn,
+		}}
+	var at []int
+	for i := range m.Vertices {
+		if m.Vertices[i].Fitted {
+			at = append(at, i)
+		}
+	}
+	mean := func(name string, get func(*store.Vertex) float64) stats.Interval {
+		return field.mean(name, values(m, get), at)
+	}
+	r2 := mean("r2_mean", func(v *store.Vertex) float64 { return float64(v.R2) })
+	r := mean("r_mean", func(v *store.Vertex) float64 { return float64(v.R) })
+	norm := mean("r2_norm_mean", normalised)
+	shuffled, ok := info.Scores["r_shuffled_median"]
+	if best, found := Chosen(LayerScores(m), "r_shuffled_median"); !ok {
+		shuffled = nan
+		if found {
+			shuffled = best.Value
+		}
+	}
+	seconds := 0.0
+	for _, s := range sortedNames(info.Seconds) {
+		seconds += info.Seconds[s]
+	}
+	ablation := info.Ablation
+	if ablation == "none" {
+		ablation = ""
+	}
+	t.Add(info.Model, info.Subject, info.Seed, info.Protocol, info.Method, ablation, len(at), info.Images,
+		r2.Estimate, r2.Lo, r2.Hi, r.Estimate, r.Lo, r.Hi, Summarise(m).R, shuffled, norm.Estimate, norm.Lo, norm.Hi,
+		info.Parameters, seconds, info.Simulated)
+	return t
+}
+
+func sortedNames(x map[string]float64) []string {
+	set := map[string]bool{}
+	for name := range x {
+		set[name] = true
+	}
+	return sorted(set)
+}
