@@ -188,7 +188,7 @@ func TestKeys(t *testing.T) {
 		{"part for tests", replace("test: 0.1", "test: 0.2"), fitted},
 		{"seed of the split", replace("seed: 0}", "seed: 1}"), fitted},
 		{"training images", replace("fit:\n", "fit:\n  images: 5\n"), fitted},
-		{"an ablation", replace("fit:\n", "fit:\n  ablation: centre\n"), none}, // another mapping beside this one
+		{"an ablation", replace("fit:\n", "fit:\n  ablation: centre\n"), shown}, // another mapping in the place of this one
 		{"baselines", replace("fit:\n", "fit:\n  baselines: [ridge_layers]\n"), none},
 		{"a response", func(d *desk) {
 			d.edit("brain/responses.npy", func(s string) string { return s[:len(s)-1] + "\x40" })
