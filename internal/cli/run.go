@@ -21,6 +21,8 @@ type stageCmd struct {
 	What      []string `arg:"" optional:"" name:"file" placeholder:"FILE.yaml|MODEL.onnx" help:"A pipeline file; or networks, which take the place of pipeline.yaml's. Default: pipeline.yaml here, else the built-in one."`
 	KeepGoing bool     `help:"Go on with the other tasks when one fails (exit code 4), and leave out pictures that can't be decoded; they are named in the manifest."`
 	DryRun    bool     `help:"Show what would be done, what is done, and the time, memory and disk that each task takes. Writes nothing."`
+	Executor  string   `placeholder:"local|slurm" default:"local" enum:"local,slurm" help:"Where tasks run: in this process, or as array jobs of Slurm, which are submitted and not waited for."`
+	Element   string   `hidden:"" placeholder:"FILE" help:"Do the one task of FILE that SLURM_ARRAY_TASK_ID counts to: what an element of an array calls."`
 	Explain   bool     `help:"Show why each task would run: what has changed since the nearest folder was made. Writes nothing."`
 }
 
@@ -72,6 +74,12 @@ func (c *stageCmd) run(e *env, until pipeline.Stage) error {
 	if c.DryRun || c.Explain {
 		return c.show(e, o)
 	}
+	switch {
+	case c.Element != "":
+		return pipeline.RunElement(e.ctx, o, c.Element)
+	case c.Executor == "slurm":
+		return c.submit(e, o)
+	}
 	bar := newProgress(e.stderr, e.flags.Quiet)
 	defer bar.close()
 	e.log = slog.New(newHandler(bar.beside(), e.flags.Quiet))
@@ -85,6 +93,26 @@ func (c *stageCmd) run(e *env, until pipeline.Stage) error {
 		return e
 	}
 	return err
+}
+
+// submit hands the tasks to Slurm.
+func (c *stageCmd) submit(e *env, o pipeline.Options) error {
+	res, err := pipeline.Submit(e.ctx, o)
+	if err != nil {
+		return err
+	}
+	if e.flags.JSON {
+		return printJSON(e.stdout, res)
+	}
+	count := map[string]int{}
+	for _, t := range res.Tasks {
+		count[t.State]++
+	}
+	fmt.Fprintf(e.stdout, "%d tasks: %d done, %d queued, %d running\n", len(res.Tasks), count["kept"], count["queued"], count["running"])
+	if count["kept"] < len(res.Tasks) {
+		fmt.Fprintln(e.stdout, "see `cortexmap status` with the same file; the same command submits again what is lost or has failed")
+	}
+	return nil
 }
 
 // show prints the plan instead of doing it.

@@ -116,6 +116,7 @@ func (r *setting) mapping(n *network, b *brain, how way, seed int) {
 	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", store.SafeName(word), seed), k.digest), needs,
 		func(w work) error { return r.fitInto(m, how, seed, w) })
 	r.mappings = append(r.mappings, m)
+	r.whose[m.task] = whose{n, b}
 }
 
 // fitInto fills a mapping's folder.

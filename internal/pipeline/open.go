@@ -67,6 +67,7 @@ func (r *run) open() error {
 	if err != nil {
 		return err
 	}
+	r.models = models
 	for _, s := range r.settings {
 		for _, m := range models {
 			n, err := r.network(m, s.Config.Extract.Layers)

@@ -83,6 +83,8 @@ type run struct {
 	networks []*network // of all settings
 	brains   []*brain
 	graph    *tasks.Graph
+	models   []config.Model // of the file, patterns replaced by what they match
+	whose    map[*tasks.Task]whose
 	mappings []*mapped
 	alike    []*likeness
 

@@ -31,11 +31,14 @@ type work struct {
 func (r *run) plan() {
 	r.graph = tasks.NewGraph(r.out)
 	r.threads = r.threadsOf()
+	r.whose = map[*tasks.Task]whose{}
 	for _, s := range r.settings {
 		for _, b := range r.brains {
 			for _, n := range s.networks {
-				s.features(n, b)
-				s.native(n, b)
+				r.whose[s.features(n, b)] = whose{n, b}
+				if t := s.native(n, b); t != nil {
+					r.whose[t] = whose{n, b}
+				}
 			}
 		}
 	}

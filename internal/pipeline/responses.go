@@ -67,6 +67,7 @@ func (r *run) responses(b *brain) {
 	}
 	folder := path.Join("subjects", store.SafeName(b.Name)+"-"+b.dataKey)
 	b.sim.task = r.add("responses", b.Name, b.responsesKey(), folder, nil, func(w work) error { return r.simulate(b, w) })
+	r.whose[b.sim.task] = whose{brain: b}
 }
 
 // load reads what a simulated subject answered, once a run.

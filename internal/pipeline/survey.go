@@ -91,6 +91,9 @@ func look(ctx context.Context, o Options) (*run, error) {
 		return nil, err
 	}
 	r.estimate()
+	if err := r.graph.LookInQueue(ctx); err != nil {
+		r.warn(store.Warning{ID: "no-queue", Text: "Slurm can't be asked, so that what is queued can't be told from what is lost: " + err.Error()})
+	}
 	return r, nil
 }
 
