@@ -30,6 +30,8 @@ type desk struct {
 	t    *testing.T
 	dir  string
 	yaml string
+
+	overrides []config.Override
 }
 
 func newDesk(t *testing.T) *desk {
@@ -80,10 +82,15 @@ func (d *desk) open() *run {
 	d.t.Chdir(d.dir)
 	c, err := config.Load("pipeline.yaml", []byte(d.yaml), nil)
 	d.check(err)
-	r := newRun(d.t.Context(), Options{Config: c, Demo: os.DirFS(filepath.Join(testdata, "demo")), Until: Analyze, Log: slog.New(slog.DiscardHandler)})
+	r := newRun(d.t.Context(), d.plain(c))
 	d.check(r.open())
 	d.t.Cleanup(r.close)
 	return r
+}
+
+// plain are the options of a run that says nothing.
+func (d *desk) plain(c *config.Config) Options {
+	return Options{Config: c, Demo: os.DirFS(filepath.Join(testdata, "demo")), Until: Analyze, Log: slog.New(slog.DiscardHandler)}
 }
 
 // testdata is an absolute path, since tests change the folder.

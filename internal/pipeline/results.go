@@ -128,6 +128,9 @@ func (r *run) analyze(w work) error {
 			return err
 		}
 		m.Warnings = append(m.Warnings, run.Results.Warnings...)
+		if t := r.groupTable(mapping, run); t != nil {
+			run.Results.Tables = append(run.Results.Tables, t)
+		}
 		if len(r.settings) > 1 {
 			for _, t := range run.Results.Tables {
 				t.Insert("seed", analyze.Column{Name: "settings", Doc: "what the sweep set"}, mapping.Setting.Label)

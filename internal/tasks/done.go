@@ -192,6 +192,11 @@ func ReadFailure(root, key string) (f Failure, ok bool) {
 func (t *Task) seal(dir, version string, spent time.Duration) error {
 	r := Record{Format: 1, Kind: t.Kind, Name: t.Name, Key: t.Key, Parts: raw(t.Parts), Version: version,
 		Seconds: spent.Seconds(), Threads: t.Cost.Threads}
+	for _, n := range t.Needs {
+		if !n.State.Finished() {
+			r.Key = "incomplete, for " + t.Key
+		}
+	}
 	var err error
 	if r.Files, err = Sums(dir); err != nil {
 		return err

@@ -20,7 +20,8 @@ type Task struct {
 	Folder string // where it lies, or is to lie: below the output folder, with slashes, ending in -KEY unless Fixed
 	Fixed  bool   // the folder has this one name whatever the key: it is done if its record has the key
 	Needs  []*Task
-	// Some: it makes do with those of its needs that could be done, if there are any.
+	// Some: it makes do with those of its needs that could be done, if there are any. Its folder is Fixed, and
+	// what was made of some only doesn't count as done later on.
 	Some bool
 	Cost Cost
 	// Run fills w.Dir. It goes on from what an interrupted Run left there, and ends when ctx is cancelled.

@@ -141,7 +141,8 @@ func TestFailures(t *testing.T) {
 			}
 			return nil
 		})
-		b.add("some", nil, bad, good).Some = true
+		some := b.add("some", nil, bad, good)
+		some.Some, some.Fixed, some.Folder = true, true, "some"
 		return b
 	}
 	root := t.TempDir()
@@ -158,13 +159,13 @@ func TestFailures(t *testing.T) {
 	if err := b.g.Look(); err != nil {
 		t.Fatal(err)
 	}
-	b.want("bad failed, worse missing, good kept, crash failed, some kept")
+	b.want("bad failed, worse missing, good kept, crash failed, some missing")
 
 	b = graph(root, false)
 	if err := b.eval(false); err != nil {
 		t.Fatal(err)
 	}
-	b.want("bad done, worse done, good kept, crash done, some kept")
+	b.want("bad done, worse done, good kept, crash done, some done")
 	if durable.Exists(filepath.Join(root, "tasks")) {
 		t.Error("claims or failures are left")
 	}

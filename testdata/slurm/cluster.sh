@@ -38,7 +38,7 @@ JobAcctGatherType=jobacct_gather/none
 MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
-SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,requeue_setup_env_fail
+SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,bf_interval=1
 ReturnToService=2
 JobRequeue=1
 KillWait=5

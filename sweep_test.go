@@ -1,0 +1,130 @@
+package main
+
+import (
+	"encoding/json"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"cortexmap/internal/subject/subjecttest"
+)
+
+// smallSweep is a sweep of two networks and two seeds onto a small subject: seven tasks.
+func smallSweep(t *testing.T) *stopped {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs small networks many times")
+	}
+	if runtime.GOOS == "windows" {
+		t.Skip("there are no signals to send")
+	}
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &stopped{t: t, dir: t.TempDir(), want: "undisturbed"}
+	if err := (subjecttest.Small{Pictures: 25, Windows: 8, Units: 24, Positions: "csv"}).Write(filepath.Join(s.dir, "brain")); err != nil {
+		t.Fatal(err)
+	}
+	s.args = []string{"run", filepath.Join(root, "testdata/onnx/vit.dyn.onnx"), filepath.Join(root, "testdata/onnx/resnet.dyn.onnx"),
+		"--set", "subjects=[brain]", "--set", "fit.seeds=[0,1]", "--set", "threads=1"}
+	begun := time.Now()
+	s.finish(s.want)
+	s.took = time.Since(begun)
+	return s
+}
+
+// TestKilledSweep kills sweeps at random moments and takes them up again, until each is done: nothing half-made is
+// ever found under a final name, and the tables are those of an undisturbed run, byte for byte.
+func TestKilledSweep(t *testing.T) {
+	s := smallSweep(t)
+	kills := 10
+	if os.Getenv("CORTEXMAP_LONG") != "" {
+		kills = 100
+	}
+	seed := uint64(time.Now().UnixNano())
+	t.Logf("seed %d", seed)
+	rng := rand.New(rand.NewPCG(seed, 0))
+	const out = "killed"
+	for killed := 0; killed < kills; {
+		run := s.start(out)
+		time.Sleep(time.Duration(rng.Float64() * float64(s.took) / 3)) // a third: a sweep takes a few lives
+		if err := run.cmd.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		code := run.wait()
+		s.whole(out)
+		if code == 0 { // it was done before
+			s.equal(out)
+			if err := os.RemoveAll(filepath.Join(s.dir, out)); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		killed++
+	}
+	s.finish(out)
+	s.equal(out)
+}
+
+// TestTwoRunsAtOnce: of two runs on one output folder each task is done by one, and both end well.
+func TestTwoRunsAtOnce(t *testing.T) {
+	s := smallSweep(t)
+	const out = "both"
+	done := map[string]int{}
+	var mu sync.Mutex
+	var wg sync.WaitGroup
+	for range 2 {
+		cmd := s.command(t.Context(), out)
+		cmd.Args = append(cmd.Args, "--json", "--quiet")
+		wg.Go(func() {
+			text, err := cmd.Output()
+			var r struct {
+				Tasks []struct{ Name, State string }
+			}
+			if err == nil {
+				err = json.Unmarshal(text, &r)
+			}
+			if err != nil {
+				t.Errorf("%v\n%s", err, text)
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			for _, task := range r.Tasks {
+				if task.State == "done" {
+					done[task.Name]++
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if len(done) != 7 {
+		t.Errorf("done were %v, 7 tasks once each are expected", done)
+	}
+	for name, n := range done {
+		if n != 1 {
+			t.Errorf("%s was done %d times", name, n)
+		}
+	}
+	s.equal(out)
+}
+
+// TestVanishedInput: a picture that is gone when a sweep goes on is named, and what was finished stays.
+func TestVanishedInput(t *testing.T) {
+	s := smallSweep(t)
+	if err := os.Remove(filepath.Join(s.dir, "brain", "images", "p003.png")); err != nil {
+		t.Fatal(err)
+	}
+	text, err := s.command(t.Context(), s.want).CombinedOutput()
+	if err == nil || !strings.Contains(string(text), "p003.png") || !strings.Contains(string(text), "fix: ") {
+		t.Errorf("%v\n%s", err, text)
+	}
+	if len(s.glob(s.want, "mappings/*/*/*")) != 4 {
+		t.Error("finished mappings are gone")
+	}
+}
