@@ -1,14 +1,17 @@
 package extract
 
 import (
+	"slices"
 	"strings"
 )
 
 // block is a repeated unit of the network, between two links of the chain.
 type block struct {
 	start, end int // links: its input (−1 for the picture) and its output
+	join       int // link of its last sum or concatenation
 	signature  string
 	concat     bool // it ends in a concatenation of branches
+	activated  bool // an activation follows the join
 	class      bool // its attention reaches the class token only
 }
 
@@ -20,9 +23,43 @@ type block struct {
 //	x ──┬─ attention ──┬─ + ──┬─ products ─┬─ +  two segments, one block of a transformer
 //	    └──────────────┘      └────────────┘
 func (c *chain) blocks() []block {
-	bs := c.branching()
+	bs := slices.DeleteFunc(c.branching(), func(b block) bool { return c.reshapes(b) })
+	if c.front(bs) {
+		bs = bs[1:]
+	}
 	c.moveEnds(bs)
 	return c.joinRepeated(c.joinMixers(bs))
+}
+
+// front says whether the first block is a concatenation right behind the picture in a network whose others, three or
+// more, are sums: two kinds of filters side by side (VOneNet's simple and complex cells), part of the stem.
+func (c *chain) front(bs []block) bool {
+	if len(bs) < 4 || !bs[0].concat || !c.plain(-1, bs[0].start) {
+		return false
+	}
+	return !slices.ContainsFunc(bs[1:], func(b block) bool { return b.concat })
+}
+
+// reshapes says whether a block only brings the class token and the others to another width and grid, each by a product
+// of its own, and joins them again (PiT's pooling).
+func (c *chain) reshapes(b block) bool {
+	l := &c.links[b.end]
+	products := 0
+	for p, n := range l.count {
+		if p.learned() {
+			products += n
+		}
+	}
+	if !b.concat || products != 2 || l.count[dense] != 1 || l.count[pairwise]+l.count[attention] > 0 {
+		return false
+	}
+	slices := 0
+	for _, i := range l.members {
+		if op := c.vertices[i].node.Op; op == "Slice" || op == "Split" || op == "Gather" {
+			slices++
+		}
+	}
+	return slices > 0
 }
 
 // branching lists the segments that hold products and end in a sum or concatenation of branches. LayerNorm,
@@ -35,9 +72,9 @@ func (c *chain) branching() []block {
 			continue
 		}
 		sum := isSum(v.node) && (l.shortcut || l.convolves() || !l.weighted())
-		concat := isConcat(v.node) && l.weighted()
+		concat := isConcat(v.node) && (l.weighted() || l.count[pooling] > 1) // pools of several sizes: SPP
 		if sum || concat {
-			bs = append(bs, block{i - 1, i, l.signature(), concat, c.attendsForClass(i)})
+			bs = append(bs, block{start: i - 1, end: i, join: i, signature: l.signature(), concat: concat, class: c.attendsForClass(i)})
 		}
 	}
 	return bs
@@ -81,11 +118,14 @@ func (c *chain) moveEnds(bs []block) {
 		}
 	}
 	activated := c.activated(bs)
+	fuse := c.fusing(bs)
 	for k := range bs {
-		bs[k].end = c.behindFusion(bs[k])
+		bs[k].end = c.behindFusion(bs[k], fuse)
 		if activated[c.links[bs[k].end].convolves()] {
-			bs[k].end = c.behind(bs[k].end, activations)
+			end := c.behind(bs[k].end, activations)
+			bs[k].activated, bs[k].end = end > bs[k].end, end
 		}
+		bs[k].end = c.behindShuffle(bs[k])
 		if normed > 2 && normed*10 >= len(bs)*6 {
 			bs[k].end = c.behindNorm(bs[k].end)
 		}
@@ -107,17 +147,59 @@ func (c *chain) activated(bs []block) map[bool]bool {
 	return map[bool]bool{false: 4*with[false] >= 3*all[false], true: 4*with[true] >= 3*all[true]}
 }
 
+// fusing says which convolutions right behind concatenations belong to the units there.
+type fusing struct {
+	own  bool // also where all branches hold products (CSP, ELAN)
+	pair bool // two 1x1 convolutions in a row (HGNet)
+}
+
+// fusing decides it for the whole network. A 1x1 convolution between two concatenations may be the end of one unit
+// (ELAN) or the beginning of the next (SqueezeNet). Where something else follows it, it is the end of one; where
+// something else comes before it, the beginning.
+func (c *chain) fusing(bs []block) fusing {
+	ends, begins, pairs, bare := 0, 0, 0, 0
+	for k, b := range bs {
+		if !b.concat || b.class {
+			continue
+		}
+		behind := b.end + 1
+		if c.isPointwise(behind) {
+			end := c.behind(behind, activations)
+			if k+1 == len(bs) || !bs[k+1].concat || end < bs[k+1].start {
+				ends++
+			}
+			if c.bareBranch(b.end) {
+				bare++
+				if c.isPointwise(end + 1) {
+					pairs++
+				}
+			}
+		}
+		before := b.start
+		for before > 0 && !c.links[before].weighted() {
+			before--
+		}
+		if before > 0 && c.isPointwise(before) && (k == 0 || bs[k-1].end+1 < before) {
+			begins++
+		}
+	}
+	return fusing{ends > begins, 2*pairs > bare}
+}
+
 // behindFusion is the link of the convolutions that bring a concatenation back to its width, where the unit's own
-// input, or a part of it, is among the branches (VoVNet, CSP, HGNet, MobileViT), and of the gate behind them. Where
-// all branches hold products (SqueezeNet), a convolution behind them is the next unit's.
-func (c *chain) behindFusion(b block) int {
+// input, or a part of it, is among the branches (VoVNet, HGNet, MobileViT), and of the gate behind them. Where
+// all branches hold products, the whole network tells whose such a convolution is.
+func (c *chain) behindFusion(b block, fuse fusing) int {
 	end := b.end
-	if !b.concat || b.class || !c.bareBranch(end) {
+	if !b.concat || b.class {
 		return end
 	}
-	if next := end + 1; next < len(c.links) && c.links[next].single() && c.links[next].convolves() {
+	next := end + 1
+	switch {
+	case next == len(c.links) || !c.links[next].single() || !c.links[next].convolves():
+	case c.bareBranch(end), fuse.own && c.isPointwise(next):
 		end = c.behind(next, activations)
-		for next := end + 1; c.pointwiseAlone(b.end+1) && next < len(c.links) && c.pointwiseAlone(next); next = end + 1 {
+		for next = end + 1; fuse.pair && c.isPointwise(b.end+1) && c.isPointwise(next); next = end + 1 {
 			end = c.behind(next, activations)
 		}
 	}
@@ -127,10 +209,25 @@ func (c *chain) behindFusion(b block) int {
 	return end
 }
 
+// behindShuffle is the link behind an exchange of channels between the branches of a concatenation (ShuffleNet).
+func (c *chain) behindShuffle(b block) int {
+	end := b.end
+	if !b.concat || end+3 >= len(c.links) || c.op(end+1) != "Reshape" || c.op(end+2) != "Transpose" || c.op(end+3) != "Reshape" {
+		return end
+	}
+	if perm := c.vertices[c.links[end+2].vertex].node.Ints("perm"); slices.Equal(perm, []int64{0, 2, 1, 3, 4}) {
+		return end + 3
+	}
+	return end
+}
+
 // gates says whether a link scales channels by what their means say (squeeze and excitation).
 func (c *chain) gates(i int) bool {
 	return strings.HasSuffix(c.op(i), "Mul") && (c.contains(i, "GlobalAveragePool") || c.contains(i, "ReduceMean"))
 }
+
+// isPointwise says whether a link exists and is a 1x1 convolution and nothing else.
+func (c *chain) isPointwise(i int) bool { return i < len(c.links) && c.pointwiseAlone(i) }
 
 // pointwiseAlone says whether a link is a 1x1 convolution and nothing else.
 func (c *chain) pointwiseAlone(i int) bool {
@@ -216,7 +313,7 @@ func (c *chain) joinMixers(bs []block) []block {
 	for _, b := range bs {
 		if n := len(joined); n > 0 && c.plain(joined[n-1].end, b.start) && c.belongsTo(joined[n-1], b) {
 			last := &joined[n-1]
-			last.end, last.signature = b.end, last.signature+"|"+b.signature
+			last.end, last.join, last.signature = b.end, b.join, last.signature+"|"+b.signature
 			continue
 		}
 		joined = append(joined, b)
@@ -227,7 +324,7 @@ func (c *chain) joinMixers(bs []block) []block {
 func (c *chain) belongsTo(last, b block) bool {
 	l := &c.links[b.start+1]
 	if !l.mixes() {
-		return mixesTokens(last.signature)
+		return mixesTokens(last.signature) && !last.activated // a 1x1 block behind a residual block is one too (BagNet)
 	}
 	mixed := l.count[depthwise] > 0 && l.count[spatial]+l.count[pairwise]+l.count[softmax]+l.count[attention]+l.count[pooling] == 0
 	return mixed && strings.ContainsAny(last.signature, "MA") && !strings.Contains(last.signature, "|")
@@ -249,7 +346,8 @@ func (c *chain) joinRepeated(bs []block) []block {
 			}
 			for ; i+parts <= end; i += parts {
 				first, last := bs[i], bs[i+parts-1]
-				out = append(out, block{first.start, last.end, first.signature + "|" + last.signature, first.concat, first.class})
+				first.end, first.join, first.signature = last.end, last.join, first.signature+"|"+last.signature
+				out = append(out, first)
 			}
 		}
 		bs = out
@@ -271,6 +369,9 @@ func (c *chain) repetition(bs []block, i, parts int) int {
 	}
 	differ := false
 	for k := i + 1; k < i+parts; k++ {
+		if bs[k-1].activated {
+			return 0 // residual blocks of two kinds in turn (BagNet)
+		}
 		differ = differ || coarse(bs[k].signature) != coarse(bs[i].signature)
 	}
 	if !differ {

@@ -20,14 +20,21 @@ type link struct {
 // Along a residual network the links are the residual stream and nothing else.
 type chain struct {
 	*flow
-	links []link
+	links   []link
+	fusions map[int]bool // links whose segments hold streams of blocks
+	root    int          // the vertex that it begins behind: 0, the picture, but for the streams beside the chain
 }
 
 // newChain builds the chain to the target that shows most of the network.
 func newChain(f *flow) *chain {
 	c := &chain{flow: f}
-	target := f.target()
-	for i := target; i > 0; i = f.vertices[i].dominator {
+	c.build(f.target())
+	return c
+}
+
+// build makes the links between the root and a target.
+func (c *chain) build(target int) {
+	for i := target; i > c.root; i = c.vertices[i].dominator {
 		c.links = append(c.links, link{vertex: i, count: map[product]int{}})
 	}
 	slices.Reverse(c.links)
@@ -35,7 +42,6 @@ func newChain(f *flow) *chain {
 	for i := range c.links {
 		c.links[i].shortcut = c.hasShortcut(i)
 	}
-	return c
 }
 
 // target is the vertex with most residual sums and joined branches on its chain; in a network without any,
@@ -105,7 +111,7 @@ func (c *chain) fill(target int) {
 		place[c.links[i].vertex] = i
 	}
 	wanted := map[int]bool{target: true}
-	for i := target; i > 0; i-- {
+	for i := target; i > c.root; i-- {
 		if !wanted[i] {
 			continue
 		}
@@ -150,7 +156,7 @@ func (l *link) take(i int, v *vertex, isLink bool) {
 // hasShortcut says whether the segment's end can be reached past fewer products one way than another, as in
 // every residual sum.
 func (c *chain) hasShortcut(at int) bool {
-	from := 0
+	from := c.root
 	if at > 0 {
 		from = c.links[at-1].vertex
 	}

@@ -9,26 +9,35 @@
 // graph alone, whatever its tensors are called ([FindLayers]):
 //
 //  1. Follow the picture through the graph. What depends on its size only, and other inputs, drop out.
+//
 //  2. Node a dominates node b if every way from the picture to b passes a. The dominators of a node form a
 //     chain, and along a residual network that chain is the residual stream itself: whatever bypasses a
 //     unit ends in the sum behind it, and nothing inside the unit is passed by everything.
+//
 //  3. The chain is taken to the node that has most sums and concatenations of branches on it (an output of
 //     the model if one will do), so that decoders with skip connections, auxiliary heads and outputs of
 //     hidden states do no harm.
+//
 //  4. Between two links of the chain lies a segment. One that holds products and ends in a sum or
 //     concatenation of branches is a unit. Its output lies behind the activation that follows, or the norm
 //     in post-norm networks. A unit that mixes tokens and the channel-only ones behind it are one block
 //     (attention and MLP); so is a group of different units that repeats.
+//
 //  5. Between blocks lie runs without branches: a linear bottleneck (MobileNet, EfficientNet where the grid
 //     or width changes) or a run with activations is a transition. A network without branches (VGG) has a
 //     layer behind every activated convolution.
 //
-// What lies inside calls of the file's own functions is seen, but can't be tapped. A block whose attention reaches the
-// class token alone is kind class, and not mapped unless asked for. Of two streams side by side (HRNet's inner
-// stages, two networks joined at their ends) only one can be the chain.
+//  6. What lies beside the chain is read where rows of residual blocks follow each other there: streams side by side
+//     (HRNet, two networks joined at their ends, TNT's two sizes of tokens), blocks inside a CSP stage or a tree of DLA.
+//     The rows are the blocks; the join is kind fusion, mapped on request. Recurrent networks without skips have a layer
+//     for every state.
+//
+// What lies inside calls of the file's own functions is tapped by writing the nodes that lead there a second time. A
+// block whose attention reaches the class token alone is kind class, and not mapped unless asked for.
 //
 // Exporters' module paths and tensors' names name what was found. They correct it in one case: where most
-// modules of a numbered family (blocks.0, blocks.1, …) hold one layer each, a module with several keeps its last.
+// modules of a numbered family (blocks.0, blocks.1, …) hold one layer each, or all of the innermost such family hold
+// several, a module with several keeps its last.
 //
 // # Reading tokens
 //
@@ -41,6 +50,11 @@
 // an order that nothing explains are refused. The global token is the first prefix token, else the mean.
 //
 // Integer tensors of quantised networks are read through the scale and zero point of the operator that made them.
+//
+// # Guessed preprocessing
+//
+// Where nothing says how a network wants its pictures, its first layer is asked: a guess that makes it implausibly faint
+// or loud gets a warning. checkGuess tells what can be seen that way and what can't.
 //
 // # Tapping
 //

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ const (
 	Conv       = "conv"       // an activated convolution of a network without branches
 	Stem       = "stem"       // what comes before the first block
 	Downsample = "downsample" // a run without activations between blocks
+	Fusion     = "fusion"     // where streams of blocks, or ways round several of them, join
 	DenseLink  = "dense"      // a concatenation inside a DenseNet block
 	ClassToken = "class"      // a block whose attention reaches the class token only
 	Product    = "product"    // an activated matrix product of a network without branches: its tokens have no grid
@@ -41,7 +43,9 @@ func FindLayers(m *onnx.Model) ([]Candidate, error) {
 		return nil, err
 	}
 	c := newChain(f)
-	found := c.candidates()
+	beside, fusions := c.newStreams().candidates()
+	c.fusions = fusions
+	found := c.inOrder(append(c.candidates(), beside...))
 	if len(found) == 0 {
 		return nil, fault.Inputf("no layers were found: the picture input %q passes %d nodes without a convolution or matrix product", f.image.Name, len(f.vertices)-1)
 	}
@@ -70,13 +74,19 @@ func (c *chain) tappable(found []Candidate) error {
 
 func (c *chain) candidates() []Candidate {
 	blocks := c.blocks()
-	if len(blocks) == 0 {
+	switch {
+	case len(blocks) == 0 && c.recurrent():
+		return c.states()
+	case len(blocks) == 0:
 		return c.plainChain()
 	}
 	var found []Candidate
 	from := -1
 	for _, b := range blocks {
-		if !c.opens(from, b) {
+		switch shrunk := c.shrunk(from, b); {
+		case shrunk > from:
+			found = append(found, c.candidate(shrunk, Downsample, "", "a single strided convolution between blocks"))
+		case !c.opens(from, b):
 			found = c.run(found, from, b.start)
 		}
 		if b.concat {
@@ -85,13 +95,38 @@ func (c *chain) candidates() []Candidate {
 			}
 		}
 		kind, why := Block, c.whyBlock(b)
-		if b.class {
+		switch {
+		case b.class:
 			kind, why = ClassToken, why+", for the class token alone"
+		case c.fusions[b.join]:
+			kind, why = Fusion, why+", which hold blocks of their own"
 		}
 		found = append(found, c.candidate(b.end, kind, b.signature, why))
 		from = b.end
 	}
 	return c.tail(found, from)
+}
+
+// shrunk is the link behind a lone strided convolution between blocks whose 1x1 convolution behind it opens the next
+// unit, as in YOLO's; −1 where that isn't so.
+func (c *chain) shrunk(from int, b block) int {
+	if from < 0 || !b.concat {
+		return -1
+	}
+	last := b.start
+	for last > from && !c.links[last].weighted() {
+		last--
+	}
+	if c.pointwiseAlone(last) && c.onlyShrinks(from, last-1) {
+		return last - 1
+	}
+	return -1
+}
+
+// inOrder sorts candidates as data flows, and leaves out those that were found twice.
+func (c *chain) inOrder(found []Candidate) []Candidate {
+	slices.SortStableFunc(found, func(a, b Candidate) int { return cmp.Compare(c.producer[a.Tensor], c.producer[b.Tensor]) })
+	return slices.CompactFunc(found, func(a, b Candidate) bool { return a.Tensor == b.Tensor })
 }
 
 // opens says whether the run between two blocks is the second one's first half: attention without a way round
@@ -112,7 +147,7 @@ func (c *chain) opens(from int, b block) bool {
 		}
 	}
 	if b.concat {
-		return narrows == 1 && others == 0 && activations[strings.TrimPrefix(c.op(b.start), "QLinear")]
+		return narrows == 1 && others == 0 && (activations[strings.TrimPrefix(c.op(b.start), "QLinear")] || c.spelt(b.start))
 	}
 	return attends && !mixesTokens(b.signature)
 }

@@ -69,6 +69,7 @@ func TestFindLayers(t *testing.T) {
 		{"onnx/swin.stripped.onnx", numbered("block%d", 1, 4)},
 		{"$lite1.onnx", numbered("block%d", 1, 21)},
 		{"$lite2.onnx", numbered("block%d", 1, 21)},
+		{"$lite0_rot4.onnx", numbered("block%d", 1, 16)},
 		{"$opennsfw_resnet50thin.onnx", numbered("block%d", 1, 16)},
 		{"$vgg16_hed.onnx", vgg},
 	}

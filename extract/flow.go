@@ -33,6 +33,7 @@ type flow struct {
 	vertices []vertex
 	producer map[string]int        // vertex that makes a tensor
 	fixed    map[string]*onnx.Node // nodes that the picture doesn't reach, by their first output
+	readers  map[int][]int         // vertices that read a vertex and that an output depends on, ascending
 }
 
 // newFlow follows the picture through the graph.
@@ -51,7 +52,32 @@ func newFlow(m *onnx.Model) (*flow, error) {
 	if !f.keep() {
 		return nil, fault.Inputf("no output of the model depends on its picture input %q", image.Name)
 	}
+	f.reopenDecoders()
 	return f, nil
+}
+
+// reopenDecoders drops the idea that what lies behind an enlargement is a decoder, where two thirds of the residual
+// sums lie there: HRNet enlarges maps all the time to exchange them between its streams.
+func (f *flow) reopenDecoders() {
+	before, all := 0, 0
+	for i := range f.vertices {
+		if v := &f.vertices[i]; v.kept && v.branches && isSum(v.node) {
+			all++
+			if !v.decoder {
+				before++
+			}
+		}
+	}
+	if 3*before >= all {
+		return
+	}
+	for i := 1; i < len(f.vertices); i++ {
+		v := &f.vertices[i]
+		v.decoder, v.joins = false, f.vertices[v.dominator].joins
+		if v.branches {
+			v.joins++
+		}
+	}
 }
 
 // add appends a node if the picture reaches it.
@@ -146,10 +172,15 @@ func (f *flow) keep() bool {
 			f.vertices[i].kept, f.vertices[i].output, found = true, true, true
 		}
 	}
+	f.readers = map[int][]int{}
 	for i := len(f.vertices) - 1; i > 0; i-- {
-		if f.vertices[i].kept {
-			for _, p := range f.vertices[i].inputs {
-				f.vertices[p].kept = true
+		if !f.vertices[i].kept {
+			continue
+		}
+		for _, p := range f.vertices[i].inputs {
+			f.vertices[p].kept = true
+			if r := f.readers[p]; len(r) == 0 || r[0] != i {
+				f.readers[p] = append([]int{i}, r...)
 			}
 		}
 	}

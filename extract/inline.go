@@ -1,13 +1,16 @@
 package extract
 
 import (
+	"maps"
 	"slices"
+	"strings"
 
 	"cortexmap/internal/onnx"
 )
 
-// inner starts the names of tensors inside calls of a file's own functions. They exist only here, to show the
-// structure: nothing outside a call can read them.
+// inner starts the names of tensors inside calls of a file's own functions. They exist only here: nothing outside a call
+// can read them. To read one, the nodes that lead to it from the call's inputs are written again behind the model;
+// ONNX Runtime inlines functions first and then drops nodes that compute the same twice.
 const inner = onnx.Prefix + "inside/"
 
 // Bounds on inlining, against functions that call themselves or each other without end.
@@ -23,9 +26,18 @@ func inlined(m *onnx.Model) []*onnx.Node {
 		return m.Graph.Nodes
 	}
 	i := inliner{functions: map[[2]string]*onnx.Function{}}
+	own := map[string]bool{} // domains of the file's functions: no node of them is left
+	for _, f := range m.Functions {
+		own[f.Domain] = true
+	}
 	for k := range m.Functions {
 		f := &m.Functions[k]
 		i.functions[[2]string{f.Domain, f.Name}] = f
+		for _, domain := range slices.Sorted(maps.Keys(f.Opsets)) {
+			if f.Opsets[domain] != m.Opsets[domain] && !own[domain] {
+				i.foreign = append(i.foreign, f)
+			}
+		}
 	}
 	for _, n := range m.Graph.Nodes {
 		i.add(n, 0)
@@ -35,6 +47,7 @@ func inlined(m *onnx.Model) []*onnx.Node {
 
 type inliner struct {
 	functions map[[2]string]*onnx.Function
+	foreign   []*onnx.Function // whose operators have other versions than the model's
 	nodes     []*onnx.Node
 	calls     int
 }
@@ -77,6 +90,47 @@ func (i *inliner) add(n *onnx.Node, depth int) {
 		b := *body
 		b.Inputs, b.Outputs = rename(body.Inputs), rename(body.Outputs)
 		b.Name, b.Scope = n.Name, n.Scope
+		b.Bound = b.Bound || slices.Contains(i.foreign, f)
 		i.add(&b, depth+1)
 	}
+}
+
+// insides finds the nodes inside calls by their outputs.
+func insides(m *onnx.Model) map[string]*onnx.Node {
+	producers := map[string]*onnx.Node{}
+	if len(m.Functions) == 0 {
+		return producers
+	}
+	for _, n := range inlined(m) {
+		for _, o := range n.Outputs {
+			if strings.HasPrefix(o, inner) {
+				producers[o] = n
+			}
+		}
+	}
+	return producers
+}
+
+// leadingTo lists the nodes inside calls that a tensor is computed by, in an order in which they can be; ok is false where
+// one of them can't be written elsewhere.
+func (n *Network) leadingTo(tensor string) (nodes []*onnx.Node, ok bool) {
+	seen := map[*onnx.Node]bool{}
+	var all []*onnx.Node
+	stack := []string{tensor}
+	for len(stack) > 0 {
+		name := stack[len(stack)-1]
+		stack = stack[:len(stack)-1]
+		node := n.inside[name]
+		switch {
+		case node == nil && strings.HasPrefix(name, inner):
+			return nil, false // a nested call that was not inlined
+		case node == nil || seen[node]:
+			continue
+		case node.Bound:
+			return nil, false
+		}
+		seen[node] = true
+		all, stack = append(all, node), append(stack, node.Inputs...)
+	}
+	return sortNodes(all), true
 }

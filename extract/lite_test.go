@@ -57,35 +57,48 @@ func classes(t *testing.T, net *Network, set *stimuli.Set, rows []int) []int {
 	return best
 }
 
-// EfficientNet-Lite0 must recognise as many of the 1,000 pictures as where its weights come from: 0.866, measured
-// with Pillow and the network's own preprocessing. All of them are tried with CORTEXMAP_LONG=1, and must agree to a
-// point; else every fifth, with three standard deviations of a binomial sample of 200 (0.072): that would still
-// notice wrong colours or another network's statistics on most pictures, no more.
-func TestLite0Accuracy(t *testing.T) {
+// EfficientNet-Lite must recognise as many of the 1,000 pictures as where its weights come from, measured with Pillow
+// and the network's own preprocessing. All of them are tried with CORTEXMAP_LONG=1, and must agree to a point; else every
+// fifth for Lite0 alone, with three standard deviations of a binomial sample of 200 (0.072): that would still notice wrong
+// colours or another network's statistics on most pictures, no more.
+func TestLiteAccuracy(t *testing.T) {
 	dir := sharedData(t, "images1000")
-	const known = 0.866
-	step, limit := 5, 3*math.Sqrt(known*(1-known)/200)
-	if os.Getenv("CORTEXMAP_LONG") != "" {
-		step, limit = 1, 0.01
-	}
 	set := pictureSet(t, os.DirFS(dir))
 	if set.Len() != 1000 {
 		t.Fatalf("%d pictures, 1000 are expected", set.Len())
 	}
-	net := openNetwork(t, filepath.Join(testdata, "demo", "lite0.onnx"), NetworkOptions{Layers: []string{"block1"}})
-	var rows []int
-	for row := 0; row < set.Len(); row += step {
-		rows = append(rows, row) // names sort by class: the row is the class
-	}
-	right := 0
-	for i, class := range classes(t, net, set, rows) {
-		if class == rows[i] {
-			right++
-		}
-	}
-	top := float64(right) / float64(len(rows))
-	t.Logf("top-1 %.3f on %d pictures", top, len(rows))
-	if math.Abs(top-known) > limit {
-		t.Errorf("top-1 is %.3f on %d pictures, %.3f ± %.3f is expected", top, len(rows), known, limit)
+	long := os.Getenv("CORTEXMAP_LONG") != ""
+	for _, c := range []struct {
+		name  string
+		known float64
+	}{{"lite0", 0.866}, {"lite1", 0.881}, {"lite2", 0.877}} {
+		t.Run(c.name, func(t *testing.T) {
+			path, step, limit := filepath.Join(testdata, "demo", "lite0.onnx"), 5, 3*math.Sqrt(c.known*(1-c.known)/200)
+			if c.name != "lite0" {
+				if !long {
+					t.Skip("CORTEXMAP_LONG is not set")
+				}
+				path = dataModel(t, c.name+".onnx")
+			}
+			if long {
+				step, limit = 1, 0.01
+			}
+			net := openNetwork(t, path, NetworkOptions{Layers: []string{"block1"}})
+			var rows []int
+			for row := 0; row < set.Len(); row += step {
+				rows = append(rows, row) // names sort by class: the row is the class
+			}
+			right := 0
+			for i, class := range classes(t, net, set, rows) {
+				if class == rows[i] {
+					right++
+				}
+			}
+			top := float64(right) / float64(len(rows))
+			t.Logf("top-1 %.3f on %d pictures", top, len(rows))
+			if math.Abs(top-c.known) > limit {
+				t.Errorf("top-1 is %.3f on %d pictures, %.3f ± %.3f is expected", top, len(rows), c.known, limit)
+			}
+		})
 	}
 }

@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strings"
@@ -61,6 +62,9 @@ func (c *chain) complete(found []Candidate) []Candidate {
 			best = family
 		}
 	}
+	if best == "" {
+		best = holding(found, all, covered)
+	}
 	if best == "" || ones[best] == all[best] {
 		return found
 	}
@@ -83,6 +87,27 @@ func (c *chain) complete(found []Candidate) []Candidate {
 		}
 	}
 	return kept
+}
+
+// holding is the family of blocks whose every module holds several layers (EfficientViT's sandwiches, FastViT before its
+// branches are folded): the innermost with four modules or more that has six of ten layers; "" if there is none.
+func holding(found []Candidate, all, covered map[string]int) string {
+	layers := 0
+	for _, f := range found {
+		if mapped(f.Kind) {
+			layers++
+		}
+	}
+	best := ""
+	for family, modules := range all {
+		if modules < 4 || 10*covered[family] < 6*layers {
+			continue
+		}
+		if deeper := cmp.Compare(strings.Count(family, "."), strings.Count(best, ".")); best == "" || deeper > 0 || deeper == 0 && family < best {
+			best = family
+		}
+	}
+	return best
 }
 
 func mapped(kind string) bool { return kind == Block || kind == Transition || kind == Conv }

@@ -46,9 +46,10 @@ type Network struct {
 	feed    *feed
 	device  string
 	threads int
-	dynamic bool                // quantised over the whole batch: runs one image at a time
-	rounded map[string]rounding // integer tensors
-	orders  map[string][]int    // token of each cell, for tapped tensors whose tokens aren't in raster order
+	dynamic bool                  // quantised over the whole batch: runs one image at a time
+	rounded map[string]rounding   // integer tensors
+	inside  map[string]*onnx.Node // nodes inside calls of the file's functions
+	orders  map[string][]int      // token of each cell, for tapped tensors whose tokens aren't in raster order
 }
 
 // OpenNetwork reads the network at path, checks that the library can run it, finds its card and its layers,
@@ -101,7 +102,10 @@ func (n *Network) open(ctx context.Context, rt *ort.Runtime, o NetworkOptions) (
 	if o.NoRun {
 		return n.declaredLayers(want)
 	}
-	return n.probedLayers(ctx, rt, want, o.Threads)
+	if err := n.probedLayers(ctx, rt, want, o.Threads); err != nil {
+		return err
+	}
+	return n.checkGuess(ctx, rt, o.Threads)
 }
 
 // quantisesBatch says whether a network's numbers depend on the whole batch.
@@ -111,12 +115,13 @@ func quantisesBatch(m *onnx.Model) bool {
 	})
 }
 
-// reachable leaves out candidates inside calls of functions, with a warning.
+// reachable leaves out candidates inside calls of functions that can't be read from outside, with a warning.
 func (n *Network) reachable(found []Candidate) []Candidate {
+	n.inside = insides(n.Model)
 	hidden := 0
 	var out []Candidate
 	for _, c := range found {
-		if strings.HasPrefix(c.Tensor, inner) {
+		if _, ok := n.leadingTo(c.Tensor); !ok {
 			hidden++
 			continue
 		}

@@ -46,6 +46,12 @@ func roundings(nodes []*onnx.Node) map[string]rounding {
 // numbers adds the nodes that read a tensor of the network as float32.
 func (n *Network) numbers(b *onnx.Builder, tensor string) string {
 	x := tensor
+	if strings.HasPrefix(tensor, inner) {
+		nodes, _ := n.leadingTo(tensor)
+		for _, node := range nodes {
+			b.Copy(node)
+		}
+	}
 	if r, ok := n.rounded[tensor]; ok {
 		inputs := []string{tensor, r.scale}
 		if r.zero != "" {

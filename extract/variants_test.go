@@ -37,7 +37,7 @@ func TestVariants(t *testing.T) {
 		limit       float64
 	}{
 		{"resnet", "extended constants inputs functions free", 1e-4},
-		{"registers", "extended all constants inputs functions", 1e-4},
+		{"registers", "extended all constants inputs functions blocks", 1e-4},
 		{"resnet", "half halfio", 1e-2},
 		{"registers", "half halfio", 1e-2},
 		{"resnet", "qdq qoperator dynamic", 0.25},

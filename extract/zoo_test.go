@@ -170,7 +170,7 @@ func TestZoo(t *testing.T) {
 	rt := orttest.Runtime(t)
 	architectures := map[string]bool{}
 	for _, s := range zoo(t) {
-		for _, exporter := range []string{"ts", "dyn"} {
+		for _, exporter := range []string{"ts", "dyn", "tf"} {
 			raw, ok := unzipped(t, s.path+"."+exporter+".onnx.gz")
 			if !ok {
 				continue // the exporter can't

@@ -68,6 +68,8 @@ func TestPresets(t *testing.T) {
 		"vit_b_16.onnx": "imagenet-torchvision", "CLIP-ViT-B-16.onnx": "clip", "nets/clip_resnet50.onnx": "clip", "open_clip_vitb16.onnx": "clip",
 		"siglip2-base.onnx": "siglip", "dinov2_vits14_reg4.onnx": "dinov2", "mae_vit_base.onnx": "mae", "sam_vit_b_01ec64.onnx": "sam",
 		"opennsfw_resnet50thin.onnx": "open_nsfw", "vgg16_hed.onnx": "vgg-caffe", "vgg16.onnx": "imagenet-torchvision",
+		"beit_base_patch16_224.onnx": "beit", "beitv2_base_patch16_224.onnx": "", "vit_base_patch16_224.onnx": "vit-augreg", "vit_base_patch16_clip_224.onnx": "clip",
+		"vit-base-patch16-224/onnx/model.onnx": "vit-augreg", "vit_small_patch16_dinov3.onnx": "dinov3", "eva02_small_patch14_336.onnx": "eva02",
 		"hub/clip-vit-base-patch16/onnx/model.onnx": "clip", "clip-vit-base-patch16/vision_model.onnx": "clip",
 		"model.onnx": "", "sample.onnx": "", "eclipse.onnx": "", "maestro.onnx": "", "mobileclip.onnx": "",
 	} {

@@ -93,9 +93,10 @@ func attribute(name string, kind int64, value []byte) Attr {
 // zero value is not usable; a Builder is not safe for concurrent use.
 type Builder struct {
 	opset   int64
-	domains []string // besides ai.onnx, in the order of their first use
-	graph   []byte   // fields of GraphProto so far
-	names   int      // invented so far
+	domains []string        // besides ai.onnx, in the order of their first use
+	graph   []byte          // fields of GraphProto so far
+	names   int             // invented so far
+	copied  map[string]bool // outputs of nodes added by Copy
 }
 
 // NewBuilder starts an empty graph for an operator set of ai.onnx: 17 for graphs of our own, the model's
@@ -182,6 +183,33 @@ func (b *Builder) Ops(op string, inputs, outputs []string, attrs ...Attr) {
 		b.need(domain)
 	}
 	b.graph = appendMessage(b.graph, 1, n)
+}
+
+// Copy adds a node of one of the model's functions as it is, once, whatever its domain: the model must import that. It
+// panics if the node is Bound.
+func (b *Builder) Copy(n *Node) {
+	if n.Bound {
+		panic("onnx: a node that can't be copied: " + n.Op)
+	}
+	if b.copied == nil {
+		b.copied = map[string]bool{}
+	}
+	if b.copied[n.Outputs[0]] {
+		return
+	}
+	b.copied[n.Outputs[0]] = true
+	var m []byte
+	for _, s := range n.Inputs {
+		m = appendString(m, 1, s)
+	}
+	for _, s := range n.Outputs {
+		m = appendString(m, 2, s)
+	}
+	m = append(appendString(appendString(m, 3, b.Fresh("node")), 4, n.Op), n.attributes...)
+	if n.Domain != "" {
+		m = appendString(m, 7, n.Domain)
+	}
+	b.graph = appendMessage(b.graph, 1, m)
 }
 
 func (b *Builder) need(domain string) {

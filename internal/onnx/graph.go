@@ -29,6 +29,7 @@ type Function struct {
 	Domain, Name    string
 	Inputs, Outputs []string // names inside
 	Nodes           []*Node
+	Opsets          map[string]int64 // as in Model
 }
 
 // Graph is a list of nodes that read and write named tensors.
@@ -46,6 +47,9 @@ type Node struct {
 	Inputs, Outputs  []string // "" where an optional one is left out
 	Attrs            map[string]*Attribute
 	Scope            string // module path written by torch's dynamo exporter; "" elsewhere
+	Bound            bool   // of a function's nodes: it can't be written elsewhere, since it has a body, takes a setting from the call, or holds a large constant
+
+	attributes []byte // of a function's nodes that aren't Bound: their fields as they lie in the file
 }
 
 // Attribute is a node's setting; which field counts depends on the operator.
@@ -57,6 +61,8 @@ type Attribute struct {
 	Ints   []int64
 	T      *Tensor
 	Graphs []*Graph // bodies of If, Loop and Scan
+
+	refers bool // it stands for an attribute of the function's call
 }
 
 // Value is a named tensor's declared type. A dimension is −1 where it is free; Symbols holds its name then,

@@ -137,7 +137,7 @@ func (r *reader) modelField(m *Model, f field) (err error) {
 	case 7: // a second one is merged into the first, as protobuf does
 		err = r.graphFields(&m.Graph, f)
 	case 8:
-		err = r.opset(m, f)
+		err = r.opset(m.Opsets, f)
 	case 14:
 		var k, v string
 		k, v, err = r.pair(f)
@@ -148,7 +148,7 @@ func (r *reader) modelField(m *Model, f field) (err error) {
 	return err
 }
 
-func (r *reader) opset(m *Model, f field) error {
+func (r *reader) opset(into map[string]int64, f field) error {
 	var domain string
 	var version int64
 	err := r.inside(f, func(f field) (err error) {
@@ -160,13 +160,15 @@ func (r *reader) opset(m *Model, f field) error {
 		}
 		return err
 	})
-	m.Opsets[domain] = version
+	into[domain] = version
 	return err
 }
 
-// function reads a FunctionProto: 1 name, 4 inputs, 5 outputs, 7 nodes, 10 domain.
+// function reads a FunctionProto: 1 name, 4 inputs, 5 outputs, 7 nodes, 9 operator sets, 10 domain.
 func (r *reader) function(m *Model, f field) error {
-	var fn Function
+	fn := Function{Opsets: map[string]int64{}}
+	r.keepAttributes = true
+	defer func() { r.keepAttributes = false }()
 	err := r.inside(f, func(f field) (err error) {
 		var s string
 		switch f.id {
@@ -182,6 +184,8 @@ func (r *reader) function(m *Model, f field) error {
 			var n *Node
 			n, err = r.node(f)
 			fn.Nodes = append(fn.Nodes, n)
+		case 9:
+			err = r.opset(fn.Opsets, f)
 		case 10:
 			fn.Domain, err = r.text(f)
 		}
@@ -250,6 +254,7 @@ func (r *reader) node(f field) (*Node, error) {
 			var a *Attribute
 			if a, err = r.attribute(f); err == nil {
 				n.Attrs[a.Name] = a
+				err = r.keep(n, a, f)
 			}
 		case 7:
 			n.Domain, err = r.text(f)
@@ -265,6 +270,23 @@ func (r *reader) node(f field) (*Node, error) {
 		n.Domain = ""
 	}
 	return n, err
+}
+
+// keep copies an attribute's bytes for a node of a function, so that the node can be written again elsewhere.
+func (r *reader) keep(n *Node, a *Attribute, f field) error {
+	switch {
+	case !r.keepAttributes || n.Bound:
+		return nil
+	case a.refers || len(a.Graphs) > 0 || f.to-f.at > maxText:
+		n.Bound, n.attributes = true, nil
+		return nil
+	}
+	if err := r.spend(f.at, f.to-f.at); err != nil {
+		return err
+	}
+	b, err := r.bytes(f.at, f.to-f.at)
+	n.attributes = append(n.attributes, b...)
+	return err
 }
 
 func (r *reader) attribute(f field) (*Attribute, error) {
@@ -292,6 +314,8 @@ func (r *reader) attribute(f field) (*Attribute, error) {
 			a.Graphs = append(a.Graphs, &g)
 		case 8:
 			a.Ints, err = r.integers(a.Ints, f)
+		case 21:
+			a.refers = f.length() > 0
 		}
 		return err
 	})

@@ -26,7 +26,9 @@ type reader struct {
 	start  int64 // of the window in the file
 	memory int64 // spent on what is returned
 	depth  int   // of graphs
-	read   error // the first error of the file itself, as against its contents
+	// keepAttributes: inside a function, whose nodes may have to be written again
+	keepAttributes bool
+	read           error // the first error of the file itself, as against its contents
 }
 
 // field is one field of a message: number for varint and fixed types, payload for bytes.

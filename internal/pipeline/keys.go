@@ -12,7 +12,7 @@ import (
 // Version numbers of what the stages compute: raised whenever our numbers change, so that folders with
 // old numbers are not taken for new ones.
 const (
-	featuresVersion  = 1
+	featuresVersion  = 2
 	responsesVersion = 1
 	mappingVersion   = 3
 	resultsVersion   = 3

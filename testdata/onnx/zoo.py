@@ -32,6 +32,7 @@ from timm.layers import set_fused_attn
 from torch import nn
 
 import build
+import kinds
 
 warnings.filterwarnings("ignore")
 tv = torchvision.models
@@ -363,6 +364,11 @@ def mobilenetv3():
     return tv.mobilenetv3.MobileNetV3(settings, 32, num_classes=5)
 
 
+def csp():
+    stages = tm.cspnet.CspStagesCfg(depth=(2, 3, 2), out_chs=(16, 24, 32), stride=(2, 2, 2), expand_ratio=1.0, bottle_ratio=1.0, block_ratio=0.5, cross_linear=True, block_type="dark")
+    return tm.cspnet.CspNet(tm.cspnet.CspModelCfg(stem=tm.cspnet.CspStemCfg(out_chs=8, kernel_size=3, stride=2, pool=""), stages=stages), num_classes=5)
+
+
 R = tm.resnet
 # name: (constructor, pattern of the block modules, layout of their outputs, prefix tokens, side of the picture)
 NETWORKS = {
@@ -417,15 +423,32 @@ NETWORKS = {
     "plainunet": (PlainUNet, r"down\.\d\.(2|5)", "NCHW", 0, 64),
     "pyramid": (Detector, r"body\.layer\d\.\d", "NCHW", 0, 96),
     "cornet": (CORnet, r"(v2|v4|it)\.mark", "NCHW", 0, 64),
+    "lateral": (kinds.Lateral, r"m\d", "NCHW", 0, 64),
+    "streams": (Streams, r"layer1\.\d|(high|low)\.\d\.\d", "NCHW", 0, 64),
+    "two": (kinds.Two, r"[ab]\.layer\d\.\d", "NCHW", 0, 96),
+    "yolov5": (lambda: kinds.Yolo(kinds.C3), r"stages\.\d|spp", "NCHW", 0, 128),
+    "yolov8": (lambda: kinds.Yolo(kinds.C2f), r"stages\.\d|spp", "NCHW", 0, 128),
+    "elan": (kinds.Elans, r"stages\.\d", "NCHW", 0, 128),
+    "csp": (csp, r"stages\.\d\.blocks\.\d", "NCHW", 0, 96),
+    "dla": (lambda: tm.dla.DLA([1, 1, 1, 2, 2, 1], [8, 8, 12, 16, 24, 32], block=tm.dla.DlaBasic, num_classes=5), r"level[25]\.tree[12]|level[34]\.tree[12]\.tree[12]", "NCHW", 0, 128),
+    "bagnet": (kinds.BagNet, r"blocks\.\d", "NCHW", 0, 64),
+    "vone": (kinds.VOne, r"body\.layer\d\.\d", "NCHW", 0, 96),
+    "shufflenet": (lambda: tv.ShuffleNetV2([2, 3, 2], [8, 16, 24, 32, 32], num_classes=5), r"stage\d\.\d", "NCHW", 0, 96),
+    "resunet": (kinds.ResUNet, r"body\.layer\d\.\d", "NCHW", 0, 96),
+    "vae": (kinds.VAE, r"down\.\d\.\d|mid\.\d", "NCHW", 0, 64),
+    "dit": (kinds.DiT, r"blocks\.\d", "NLC", 0, 64),
+    "tnt": (lambda: tm.tnt.TNT(img_size=64, patch_size=16, stride=4, in_dim=8, embed_dim=24, depth=4, num_heads_inner=2, num_heads_outer=2, mlp_ratio=2, num_classes=5), r"blocks\.\d", "NLC", 1, 64),
+    "crossvit": (lambda: tm.crossvit.CrossViT(img_size=64, img_scale=(1.0, 1.0), patch_size=(8, 16), embed_dim=(12, 24), depth=((1, 2, 0), (1, 2, 0)), num_heads=(2, 2), mlp_ratio=(2, 2, 1), num_classes=5), r"blocks\.\d\.blocks\.[01]\.\d", "NLC", 1, 64),
+    "pit": (lambda: tm.pit.PoolingVisionTransformer(img_size=64, patch_size=8, stride=4, base_dims=[8, 8, 8], depth=[2, 2, 2], heads=[1, 2, 4], mlp_ratio=2, num_classes=5), r"transformers\.\d\.blocks\.\d", "NLC", 1, 64),
 }
-INPUTS = {"unet": {"t": [0.5]}}
+INPUTS = {"unet": {"t": [0.5]}, "dit": {"t": [0.5]}}
+PICK = {"tnt": 1}  # which of a block's outputs, where it has several
 def others(names, pattern, layout, prefix=0, side=224):
     return {n: (T(n), pattern, layout, prefix, side) for n in names.split()}
 
 
 STAGES = r"stages\.\d\.blocks\.\d+"
 OTHERS = {
-    "streams": (Streams, r"layer1\.\d", "NCHW", 0, 64),
     **others("vit_tiny_r_s16_p8_224 convit_tiny", r"blocks\.\d+", "NLC", 1),
     **others("cait_xxs24_224", r"blocks\.\d+", "NLC", 0),
     **others("gmixer_12_224 resmlp_12_224 gmlp_ti16_224", r"blocks\.\d+", "NLC", 0),
@@ -492,7 +515,7 @@ def truth(name, net, inputs, pattern, layout, prefix):
     caught, hooks = {}, []
     def catch(key):
         def hook(module, given, out):
-            out = out[0] if isinstance(out, tuple) else out
+            out = out[PICK.get(name, 0)] if isinstance(out, tuple) else out
             n = sum(k.split("#")[0] == key for k in caught)
             caught[key if n == 0 else f"{key}#{n}"] = out.detach().clone()
         return hook
