@@ -310,8 +310,9 @@ func (c *chain) behindNorm(i int) int {
 // (PVT, SegFormer) or its local half (EfficientViT).
 func (c *chain) joinMixers(bs []block) []block {
 	var joined []block
+	siblings := c.siblings(bs)
 	for _, b := range bs {
-		if n := len(joined); n > 0 && c.plain(joined[n-1].end, b.start) && c.belongsTo(joined[n-1], b) {
+		if n := len(joined); n > 0 && c.plain(joined[n-1].end, b.start) && c.belongsTo(joined[n-1], b) && !c.apart(joined[n-1], b, siblings) {
 			last := &joined[n-1]
 			last.end, last.join, last.signature = b.end, b.join, last.signature+"|"+b.signature
 			continue
@@ -319,6 +320,39 @@ func (c *chain) joinMixers(bs []block) []block {
 		joined = append(joined, b)
 	}
 	return joined
+}
+
+// manySiblings is how many modules a list of blocks has at least; attention and MLP in a list of their own are two.
+const manySiblings = 5
+
+// module is the innermost numbered module that a block ends in, and the one around it; "" without names.
+func (c *chain) module(b block) (own, around string) {
+	modules := numberedModules(c.vertices[c.links[b.join].vertex].node)
+	if len(modules) == 0 {
+		return "", ""
+	}
+	own = modules[len(modules)-1]
+	return own, own[:max(0, strings.LastIndexAny(own, "./"))]
+}
+
+// siblings counts the modules that blocks end in, by what is around them.
+func (c *chain) siblings(bs []block) map[string]int {
+	seen, count := map[string]bool{}, map[string]int{}
+	for _, b := range bs {
+		if own, around := c.module(b); own != "" && !seen[own] {
+			seen[own] = true
+			count[around]++
+		}
+	}
+	return count
+}
+
+// apart says whether exporters' scopes show two units to be blocks of one list: attention and the convolutions behind it
+// may be halves of a block (EfficientViT) or blocks in turn (MobileNetV4, iFormer), which no structure tells.
+func (c *chain) apart(a, b block, siblings map[string]int) bool {
+	first, around := c.module(a)
+	second, aroundSecond := c.module(b)
+	return first != "" && first != second && around == aroundSecond && siblings[around] >= manySiblings
 }
 
 func (c *chain) belongsTo(last, b block) bool {

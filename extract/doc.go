@@ -35,7 +35,8 @@
 // What lies inside calls of the file's own functions is tapped by writing the nodes that lead there a second time. A
 // block whose attention reaches the class token alone is kind class, and not mapped unless asked for.
 //
-// Exporters' module paths and tensors' names name what was found. They correct it in one case: where most
+// Exporters' module paths and tensors' names name what was found. They correct it in two cases: units that
+// stand in one list of modules are not joined to one block; and where most
 // modules of a numbered family (blocks.0, blocks.1, …) hold one layer each, or all of the innermost such family hold
 // several, a module with several keeps its last.
 //

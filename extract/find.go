@@ -74,10 +74,12 @@ func (c *chain) tappable(found []Candidate) error {
 
 func (c *chain) candidates() []Candidate {
 	blocks := c.blocks()
-	switch {
-	case len(blocks) == 0 && c.recurrent():
-		return c.states()
-	case len(blocks) == 0:
+	if c.recurrent() {
+		if states := c.states(); 4*len(blocks) < len(states) { // CORnet-S has a block for three of them
+			return states
+		}
+	}
+	if len(blocks) == 0 {
 		return c.plainChain()
 	}
 	var found []Candidate

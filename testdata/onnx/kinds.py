@@ -2,6 +2,7 @@
 and generative ones. Used by zoo.py."""
 import torch
 import torch.nn.functional as F
+import torchvision
 from torch import nn
 
 import build
@@ -67,14 +68,14 @@ class Yolo(nn.Module):
 
     def __init__(self, unit):
         super().__init__()
-        w = [8, 16, 24, 32, 48]
+        w = [8, 12, 16, 24, 32]
         self.stem = Conv(3, w[0], 3, 2)
         self.down = nn.ModuleList([Conv(w[i], w[i + 1], 3, 2) for i in range(4)])
         self.stages = nn.ModuleList([unit(w[i + 1], w[i + 1], n) for i, n in enumerate((1, 2, 2, 1))])
         self.spp = SPPF(w[4], w[4])
-        self.n1, self.n2, self.n3, self.n4 = unit(80, 32, 1, False), unit(56, 24, 1, False), unit(56, 32, 1, False), unit(80, 48, 1, False)
-        self.d1, self.d2 = Conv(24, 24, 3, 2), Conv(32, 32, 3, 2)
-        self.heads = nn.ModuleList([nn.Conv2d(c, 6, 1) for c in (24, 32, 48)])
+        self.n1, self.n2, self.n3, self.n4 = unit(56, 24, 1, False), unit(40, 16, 1, False), unit(40, 24, 1, False), unit(56, 32, 1, False)
+        self.d1, self.d2 = Conv(16, 16, 3, 2), Conv(24, 24, 3, 2)
+        self.heads = nn.ModuleList([nn.Conv2d(c, 6, 1) for c in (16, 24, 32)])
 
     def forward(self, x):
         x = self.stem(x)
@@ -231,16 +232,13 @@ class Two(nn.Module):
 
     def __init__(self):
         super().__init__()
-        self.a, self.b, self.head = build.NarrowResNet(), build.NarrowResNet(), nn.Linear(64, 5)
-
-    def body(self, b, x):
-        x = b.maxpool(b.relu(b.bn1(b.conv1(x))))
-        for l in (b.layer1, b.layer2, b.layer3, b.layer4):
-            x = l(x)
-        return x.mean((2, 3))
+        def tower():
+            block = torchvision.models.resnet.BasicBlock
+            return nn.Sequential(Conv(3, 8, 7, 4, act=nn.ReLU), *[block(8, 8) for _ in range(3)], Conv(8, 12, 3, 2, act=nn.ReLU), *[block(12, 12) for _ in range(3)])
+        self.a, self.b, self.head = tower(), tower(), nn.Linear(24, 5)
 
     def forward(self, x):
-        return self.head(torch.cat([self.body(self.a, x), self.body(self.b, x)], 1))
+        return self.head(torch.cat([self.a(x).mean((2, 3)), self.b(x).mean((2, 3))], 1))
 
 
 class Lateral(nn.Module):
