@@ -20,6 +20,8 @@ type vertex struct {
 	joins     int        // such vertices among its dominators, itself included, up to the first decoder
 	products  int        // learned products on the longest way here
 	decoder   bool       // it lies behind an enlargement of features, as in a U-Net's way up
+	falls     bool       // it lies behind a reduction behind an enlargement
+	rises     bool       // it lies behind an enlargement behind those
 	output    bool       // it makes one of the graph's outputs
 	kept      bool       // an output of the graph depends on it
 	blocked   bool       // its numbers lie in ONNX Runtime's blocked layout
@@ -56,19 +58,10 @@ func newFlow(m *onnx.Model) (*flow, error) {
 	return f, nil
 }
 
-// reopenDecoders drops the idea that what lies behind an enlargement is a decoder, where more than three fifths of
-// the residual sums lie there (in a diffusion model's U-Net half of them do): HRNet enlarges maps all the time to exchange them between its streams.
+// reopenDecoders drops the idea that what lies behind an enlargement is a decoder, where features are made smaller and
+// larger again behind it: HRNet does so all the time, to exchange maps between its streams, and stacked hourglasses.
 func (f *flow) reopenDecoders() {
-	before, all := 0, 0
-	for i := range f.vertices {
-		if v := &f.vertices[i]; v.kept && v.branches && isSum(v.node) {
-			all++
-			if !v.decoder {
-				before++
-			}
-		}
-	}
-	if 5*before >= 2*all {
+	if !slices.ContainsFunc(f.vertices, func(v vertex) bool { return v.kept && v.rises }) {
 		return
 	}
 	for i := 1; i < len(f.vertices); i++ {
@@ -103,9 +96,13 @@ func (f *flow) add(n *onnx.Node) {
 	for _, i := range inputs {
 		v.products = max(v.products, f.vertices[i].products)
 		v.decoder = v.decoder || f.vertices[i].decoder
+		v.falls = v.falls || f.vertices[i].falls
+		v.rises = v.rises || f.vertices[i].rises
 		v.blocked = v.blocked || f.vertices[i].blocked
 	}
 	v.blocked = (v.blocked || n.Domain == blockedDomain) && n.Op != "ReorderOutput"
+	v.rises = v.rises || v.falls && enlarging[n.Op]
+	v.falls = v.falls || v.decoder && reduces(n)
 	v.decoder = v.decoder || v.products > 0 && enlarging[n.Op]
 	v.branches = len(inputs) > 1 && v.products > above.products && (isSum(n) || isConcat(n))
 	if v.branches && !v.decoder {
@@ -120,6 +117,12 @@ func (f *flow) add(n *onnx.Node) {
 			f.producer[o] = len(f.vertices) - 1
 		}
 	}
+}
+
+// reduces says whether a node makes maps smaller.
+func reduces(n *onnx.Node) bool {
+	strides := n.Ints("strides")
+	return len(strides) > 0 && slices.Max(strides) > 1 && !enlarging[n.Op]
 }
 
 // weight finds the constant behind a name: an initializer, a Constant node, or either behind roundings and

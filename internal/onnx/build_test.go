@@ -3,6 +3,7 @@ package onnx
 import (
 	"bytes"
 	"encoding/hex"
+	"slices"
 	"testing"
 )
 
@@ -52,5 +53,51 @@ func TestPatchBytes(t *testing.T) {
 func TestModelIsTheSameEachTime(t *testing.T) {
 	if !bytes.Equal(addOne().Model(), addOne().Model()) {
 		t.Error("two builds of one graph differ")
+	}
+}
+
+// A node of a function is written again with its attributes as they lie in the file, once; one that takes a setting from
+// its call, or holds a body, can't be.
+func TestCopyOfAFunctionsNode(t *testing.T) {
+	node := func(op, in, out string, attrs ...[]byte) []byte {
+		n := appendString(appendString(appendString(nil, 1, in), 2, out), 4, op)
+		for _, a := range attrs {
+			n = appendMessage(n, 5, a)
+		}
+		return n
+	}
+	refers := appendString(appendString(nil, 1, "alpha"), 21, "alpha")
+	fn := appendString(appendString(appendString(appendString(nil, 1, "F"), 10, "mine"), 4, "a"), 5, "c")
+	fn = appendMessage(fn, 7, node("Transpose", "a", "b", Ints("perm", 0, 2, 1).bytes))
+	fn = appendMessage(fn, 7, node("LeakyRelu", "b", "c", refers))
+	fn = appendMessage(fn, 9, appendInt(appendString(nil, 1, ""), 2, 17))
+	b := NewBuilder(17)
+	b.Input("x", Float32, 1, 2, 3)
+	b.Ops("mine:F", []string{"x"}, []string{"y"})
+	b.Output("y", Float32, 1, 3, 2)
+	model := appendMessage(b.Model(), 25, fn)
+	m, err := Parse(bytes.NewReader(model), int64(len(model)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	f := m.Functions[0]
+	if f.Opsets[""] != 17 || f.Nodes[0].Bound || !f.Nodes[1].Bound {
+		t.Fatalf("%+v: bound %v, %v", f, f.Nodes[0].Bound, f.Nodes[1].Bound)
+	}
+	patch := NewBuilder(17)
+	patch.Copy(f.Nodes[0])
+	once := len(patch.Patch())
+	patch.Copy(f.Nodes[0])
+	if len(patch.Patch()) != once {
+		t.Error("a second copy is written")
+	}
+	again := append(model, patch.Patch()...)
+	m, err = Parse(bytes.NewReader(again), int64(len(again)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := m.Graph.Nodes[len(m.Graph.Nodes)-1]
+	if last.Op != "Transpose" || !slices.Equal(last.Ints("perm"), []int64{0, 2, 1}) || last.Outputs[0] != "b" {
+		t.Errorf("the copy is %+v", last)
 	}
 }

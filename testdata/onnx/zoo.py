@@ -1,7 +1,7 @@
 """Makes the zoo: small networks of every kind that people export, and what PyTorch says about their blocks.
 Run by hand, never by CI:
 
-    python zoo.py [FOLDER [NAME ...]]    # needs torch 2.15, torchvision 0.29, timm 1.0.31, onnx 1.23, onnxscript
+    python zoo.py [FOLDER [NAME ...]]    # needs torch 2.15, torchvision 0.29, timm 1.0.31, onnx 1.23, onnxscript; networks that no library has small are in kinds.py
 
 Into FOLDER (default: zoo/ beside this script) go, for each network NAME (random weights, fixed seed):
     NAME.ts.onnx.gz, NAME.dyn.onnx.gz   torch's TorchScript (opset 17) and dynamo (opset 18) exporters, as far as they can
@@ -437,8 +437,7 @@ NETWORKS = {
     "resunet": (kinds.ResUNet, r"body\.layer\d\.\d", "NCHW", 0, 96),
     "vae": (kinds.VAE, r"down\.\d\.\d|mid\.\d", "NCHW", 0, 64),
     "dit": (kinds.DiT, r"blocks\.\d", "NLC", 0, 64),
-    "tnt": (lambda: tm.tnt.TNT(img_size=64, patch_size=16, stride=4, in_dim=8, embed_dim=24, depth=4, num_heads_inner=2, num_heads_outer=2, mlp_ratio=2, num_classes=5), r"blocks\.\d", "NLC", 1, 64),
-    "crossvit": (lambda: tm.crossvit.CrossViT(img_size=64, img_scale=(1.0, 1.0), patch_size=(8, 16), embed_dim=(12, 24), depth=((1, 2, 0), (1, 2, 0)), num_heads=(2, 2), mlp_ratio=(2, 2, 1), num_classes=5), r"blocks\.\d\.blocks\.[01]\.\d", "NLC", 1, 64),
+    "crossvit": (lambda: tm.crossvit.CrossVit(img_size=64, img_scale=(1.0, 1.0), patch_size=(8, 16), embed_dim=(12, 24), depth=((1, 2, 0), (1, 2, 0)), num_heads=(2, 2), mlp_ratio=(2, 2, 1), num_classes=5), r"blocks\.\d\.blocks\.[01]\.\d", "NLC", 1, 64),
     "pit": (lambda: tm.pit.PoolingVisionTransformer(img_size=64, patch_size=8, stride=4, base_dims=[8, 8, 8], depth=[2, 2, 2], heads=[1, 2, 4], mlp_ratio=2, num_classes=5), r"transformers\.\d\.blocks\.\d", "NLC", 1, 64),
 }
 INPUTS = {"unet": {"t": [0.5]}, "dit": {"t": [0.5]}}
@@ -449,6 +448,7 @@ def others(names, pattern, layout, prefix=0, side=224):
 
 STAGES = r"stages\.\d\.blocks\.\d+"
 OTHERS = {
+    "tnt": (lambda: tm.tnt.TNT(img_size=64, patch_size=16, first_stride=4, inner_dim=8, embed_dim=24, depth=4, num_heads_inner=2, num_heads_outer=2, mlp_ratio=2, num_classes=5), r"blocks\.\d", "NLC", 1, 64),
     **others("vit_tiny_r_s16_p8_224 convit_tiny", r"blocks\.\d+", "NLC", 1),
     **others("cait_xxs24_224", r"blocks\.\d+", "NLC", 0),
     **others("gmixer_12_224 resmlp_12_224 gmlp_ti16_224", r"blocks\.\d+", "NLC", 0),
