@@ -3,7 +3,7 @@ package fit
 import (
 	"context"
 	"math"
-	"runtime"
+	"runtime/debug"
 	"time"
 
 	"cortexmap/internal/ort"
@@ -213,7 +213,7 @@ func (m *model) descend(ctx context.Context, ev *evaluator, at progress, d *desc
 }
 
 func (m *model) lastReadout(ctx context.Context) error {
-	runtime.GC() // the channels of the initialisation, half a gigabyte, go before as many are made again
+	debug.FreeOSMemory() // the channels of the initialisation, half a gigabyte, go before three times as many are made
 	p, err := m.pack(ctx, sample(m.Train, len(m.Train), m.seed, streamInit))
 	if err != nil {
 		return err

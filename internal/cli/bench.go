@@ -17,6 +17,7 @@ type benchCmd struct {
 	Calibration benchCalibrationCmd `cmd:"" help:"How often intervals and tests are right, on simulated mappings."`
 	Recovery    benchRecoveryCmd    `cmd:"" help:"What the default fit finds again of planted selectors, seed by seed."`
 	Protocols   benchProtocolsCmd   `cmd:"" help:"Protocol sound against paper: test R² against images seen and seconds."`
+	Step        benchStepCmd        `cmd:"" help:"Steps of the fit beside a matrix product and beside the plain form in PyTorch."`
 	Fit         benchFitCmd         `cmd:"" help:"A whole fit at the paper's scale: seconds of its phases, memory, waits for the store."`
 }
 
