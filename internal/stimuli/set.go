@@ -136,3 +136,12 @@ func outside(name string, r Window, w, h int) *fault.Error {
 	return fault.Inputf("window x=%d y=%d w=%d h=%d does not lie within the picture, which is %d x %d pixels",
 		r.X, r.Y, r.W, r.H, w, h).In("%s", name)
 }
+
+// Encoded is the file of stimulus i as it lies in the folder or zip; nil where pictures lie in an array.
+func (s *Set) Encoded(i int) ([]byte, error) {
+	if s.source.array != nil {
+		return nil, nil
+	}
+	name := s.Stimuli[i].Name
+	return s.source.read(name, s.source.place(name))
+}

@@ -153,7 +153,7 @@ func (d *description) checkResponses(doc *strictyaml.Doc) error {
 		return doc.Fault("responses.zscore", "sessions are a column of images.list, which is not given").
 			Remedy("give the list, or write `zscore: none`")
 	}
-	return formIsRead(doc, "responses.file", r.File, ".npy")
+	return formIsRead(doc, "responses.file", r.File, ".npy", ".parquet")
 }
 
 func (d *description) checkCeiling(doc *strictyaml.Doc) error {
@@ -177,7 +177,7 @@ func (d *description) checkCeiling(doc *strictyaml.Doc) error {
 	case c.Trials != "":
 		return formIsRead(doc, "ceiling.trials", c.Trials, ".npy")
 	}
-	return formIsRead(doc, "ceiling.file", c.File, ".npy")
+	return formIsRead(doc, "ceiling.file", c.File, numberForms...)
 }
 
 func (d *description) checkPositions(doc *strictyaml.Doc) error {
@@ -185,22 +185,27 @@ func (d *description) checkPositions(doc *strictyaml.Doc) error {
 		return nil
 	}
 	p := &d.Positions
-	if p.NIfTI != "" {
-		return doc.Fault("positions.nifti", "NIfTI masks are not read by this version").
-			Remedy("write the voxels' places in mm as a CSV (x,y,z, a row a unit) and name it with `positions: {csv: …}`")
-	}
 	surface := doc.Has("positions.surface")
+	forms := 0
+	for _, key := range []string{"positions.surface", "positions.csv", "positions.nifti"} {
+		if doc.Has(key) {
+			forms++
+		}
+	}
 	switch {
-	case surface == (p.CSV != ""):
-		return doc.Fault("positions", "one of surface and csv is needed").Remedy("leave `positions` out if there are none")
+	case forms != 1:
+		return doc.Fault("positions", "one of surface, csv and nifti is needed, %d are given", forms).Remedy("leave `positions` out if there are none")
 	case doc.Has("positions.mask") && !surface:
 		return doc.Fault("positions.mask", "a mask needs a surface")
 	case surface && p.Surface.Name == "" && p.Surface.Files == (sidesForm{}):
 		return doc.Fault("positions.surface", "a name or files: {lh: …, rh: …} is needed")
 	}
+	if p.NIfTI != "" {
+		return formIsRead(doc, "positions.nifti", p.NIfTI, ".nii", ".nii.gz")
+	}
 	for key, name := range map[string]string{"positions.mask.lh": p.Mask.LH, "positions.mask.rh": p.Mask.RH} {
 		if name != "" {
-			if err := formIsRead(doc, key, name, ".npy"); err != nil {
+			if err := formIsRead(doc, key, name, numberForms...); err != nil {
 				return err
 			}
 		}
@@ -218,20 +223,18 @@ func (d *description) checkROIs(doc *strictyaml.Doc) error {
 			return doc.Fault(key+".hemi", "it is %q, lh or rh is needed", r.Hemi)
 		case strings.Contains(r.Family, "/"):
 			return doc.Fault(key+".family", "%q may hold no slash, which separates family and name", r.Family)
-		case r.Names != nil && !strings.HasSuffix(r.File, ".npy"):
-			return doc.Fault(key+".names", "names belong to a .npy file of numbers")
-		case r.Names == nil && strings.HasSuffix(r.File, ".npy") && known().family(r.Family) == nil:
-			return doc.Fault(key, "the numbers of %s need names", r.File).Remedy("write for instance `names: {1: V1, 2: V2}`, or a `family` whose numbers are known (README)")
+		case r.Names != nil && !hasForm(r.File, numbersOfRegions...):
+			return doc.Fault(key+".names", "names belong to a file of numbers: %s", strings.Join(numbersOfRegions, ", "))
 		case r.File != "" && r.Name != "" && !strings.HasSuffix(r.File, ".label"):
 			return doc.Fault(key+".name", "only a .label file takes a name, others bring their own")
 		}
 		if r.File == "" {
 			continue
 		}
-		if err := formIsRead(doc, key+".file", r.File, ".annot", ".label", ".label.gii", ".npy", ".csv"); err != nil {
+		if err := formIsRead(doc, key+".file", r.File, append([]string{".annot", ".label", ".label.gii", ".csv"}, numbersOfRegions...)...); err != nil {
 			return err
 		}
-		if r.Hemi == "" && !strings.HasSuffix(r.File, ".npy") && !strings.HasSuffix(r.File, ".csv") {
+		if r.Hemi == "" && !hasForm(r.File, ".npy", ".csv", ".nii", ".nii.gz") {
 			return doc.Fault(key, "%s is of one hemisphere, which is not named", r.File).Remedy("add `hemi: lh` or `hemi: rh`")
 		}
 	}
@@ -252,11 +255,8 @@ func (d *description) checkHierarchy(doc *strictyaml.Doc) error {
 	return nil
 }
 
-// notYet are forms that the contract names and later versions read.
-var notYet = map[string]string{
-	".parquet": "Parquet tables", ".mgz": "MGH volumes", ".mgh": "MGH volumes", ".nii": "NIfTI files", ".gz": "NIfTI files",
-	".gii": "GIFTI files", ".hdf5": "HDF5 files", ".h5": "HDF5 files", ".mat": "MATLAB files",
-}
+// numbersOfRegions are the endings of files of numbers that stand for regions.
+var numbersOfRegions = []string{".npy", ".mgz", ".mgh", ".mgh.gz", ".nii", ".nii.gz"}
 
 // inside refuses a path that leaves the subject's folder.
 func inside(doc *strictyaml.Doc, key, name string) error {
@@ -286,18 +286,10 @@ func formIsRead(doc *strictyaml.Doc, key, name string, forms ...string) error {
 	if err := inside(doc, key, name); err != nil {
 		return err
 	}
-	lower := strings.ToLower(name)
-	for _, form := range forms {
-		if strings.HasSuffix(lower, form) {
-			return nil
-		}
+	if hasForm(name, forms...) {
+		return nil
 	}
-	ending := lower[max(0, strings.LastIndexByte(lower, '.')):]
-	e := doc.Fault(key, "%s: here %s is read", name, strings.Join(forms, ", "))
-	if what := notYet[ending]; what != "" {
-		e = doc.Fault(key, "%s: %s are not read here by this version, %s is", name, what, strings.Join(forms, ", "))
-	}
-	return e.Remedy("save it as .npy with numpy.save")
+	return doc.Fault(key, "%s: here %s is read", name, strings.Join(forms, ", ")).Remedy("save it as .npy with numpy.save")
 }
 
 // fileFault puts a fault of a reader into its file.

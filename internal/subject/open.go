@@ -73,8 +73,9 @@ type builder struct {
 	s       *Subject
 	set     *stimuli.Set   // a stimulus a row of the list, repeats included
 	place   []int          // of each row in s.Images
+	grid    *grid          // the volume of a subject of voxels; else nil
 	inspect func(*checker) // what Check says of this kind of folder alone; nil: nothing
-	opened  *table         // the responses of a plain folder, until their values were read
+	opened  recording      // the responses of a plain folder, until their values were read
 }
 
 // step reads one part of a subject. Check goes on after a step that failed, without those that need it.

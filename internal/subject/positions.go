@@ -23,6 +23,8 @@ func (b *builder) positions() error {
 	switch p := b.d.Positions; {
 	case p.CSV != "":
 		return b.points()
+	case p.NIfTI != "":
+		return b.voxels()
 	case b.doc.Has("positions"):
 		return b.onSurface()
 	}
@@ -216,7 +218,7 @@ func (b *builder) masked(side string, n int) ([]int32, error) {
 func vertices(values []int64, n int) ([]int32, error) {
 	binary := true
 	for _, x := range values {
-		binary = binary && (x == 0 || x == 1)
+		binary = binary && (x == 0 || x == 1 || x == -1 && len(values) == n) // NSD's -1: not cortex
 	}
 	if binary && len(values) == n {
 		var list []int32

@@ -10,6 +10,7 @@ import (
 
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
+	"cortexmap/internal/neuroio/parquet"
 	"cortexmap/internal/stats"
 	"cortexmap/internal/strictyaml"
 )
@@ -20,37 +21,61 @@ func (b *builder) openResponses() error {
 	if err != nil {
 		return named("row-count", err)
 	}
-	b.opened, b.s.Units = t, t.units
+	b.opened = t
+	b.s.Units, _ = t.size()
 	return nil
 }
 
-func (b *builder) openTable() (*table, error) {
+func (b *builder) openTable() (recording, error) {
 	name := b.d.Responses.File
+	unitsFirst := b.d.Responses.Rows == "units"
+	t, err := b.openRecording(name, unitsFirst)
+	if err != nil {
+		return nil, err
+	}
+	units, rows := t.size()
+	if want := b.set.Len(); rows != want {
+		defer t.close()
+		e := fault.Inputf("%d images are listed, the responses have %d", want, rows).In("%s", b.folder.place(name))
+		if units == want {
+			other := map[bool]string{true: "images", false: "units"}[unitsFirst]
+			return nil, e.Remedy("the other axis has %d: write `rows: %s` in %s", units, other, descriptionName)
+		}
+		return nil, e.Remedy("the file may be cut short, or another session's; images without a response are left out of the list")
+	}
+	if units == 0 {
+		t.close()
+		return nil, fault.Inputf("the responses have no units").In("%s", b.folder.place(name))
+	}
+	return t, nil
+}
+
+// openRecording opens a .npy or a .parquet.
+func (b *builder) openRecording(name string, unitsFirst bool) (recording, error) {
+	if hasForm(name, ".parquet") {
+		file, err := b.open(name)
+		if err != nil {
+			return nil, err
+		}
+		t, err := parquet.OpenFile(file, b.folder.place(name))
+		if err != nil {
+			return nil, durable.Explain(err, b.folder.place(name))
+		}
+		if t.Other != nil {
+			b.s.warn("columns-left-out", fmt.Sprintf("%s: columns of %s that hold no numbers are left out: %s", b.s.Name, name, strings.Join(t.Other, ", ")))
+		}
+		return columns{t, unitsFirst}, nil
+	}
 	a, err := b.npy(name)
 	if err != nil {
 		return nil, err
 	}
-	unitsFirst := b.d.Responses.Rows == "units"
 	if len(a.Shape) != 2 {
 		a.Close()
 		return nil, fault.Inputf("the responses have %d dimensions, 2 are needed: images and units", len(a.Shape)).In("%s", b.folder.place(name)).
 			Remedy("reshape them; one unit is an axis of length 1")
 	}
-	t := newTable(a, unitsFirst, 1)
-	if want := b.set.Len(); t.rows != want {
-		defer a.Close()
-		e := fault.Inputf("%d images are listed, the responses have %d", want, t.rows).In("%s", b.folder.place(name))
-		if t.units == want {
-			other := map[bool]string{true: "images", false: "units"}[unitsFirst]
-			return nil, e.Remedy("the other axis has %d: write `rows: %s` in %s", t.units, other, descriptionName)
-		}
-		return nil, e.Remedy("the file may be cut short, or another session's; images without a response are left out of the list")
-	}
-	if t.units == 0 {
-		a.Close()
-		return nil, fault.Inputf("the responses have no units").In("%s", b.folder.place(name))
-	}
-	return t, nil
+	return newTable(a, unitsFirst, 1), nil
 }
 
 // responses fills s.Responses and, from repeats, NCSNR and Trials. The table is closed, or kept until the
@@ -58,25 +83,27 @@ func (b *builder) openTable() (*table, error) {
 func (b *builder) responses(ctx context.Context) error {
 	s, t := b.s, b.opened
 	b.opened = nil
+	units, rows := t.size()
 	sessions, err := b.sessions()
-	if err == nil && sessions == nil && s.Images.Len() == t.rows && !t.unitMajor && !t.Fortran {
-		s.close = append(s.close, t.close)
-		s.Responses, err = t.Float32()
-		return durable.Explain(err, b.folder.place(b.d.Responses.File))
+	if err == nil && sessions == nil && s.Images.Len() == rows {
+		if s.Responses, err = t.pages(); err == nil && s.Responses != nil {
+			s.close = append(s.close, t.close)
+			return nil
+		}
 	}
 	defer t.close()
 	if err != nil {
-		return err
+		return durable.Explain(err, b.folder.place(b.d.Responses.File))
 	}
-	repeated := s.Images.Len() < t.rows
+	repeated := s.Images.Len() < rows
 	if repeated {
 		s.Trials = make([]int, s.Images.Len())
 		for _, n := range b.place {
 			s.Trials[n]++
 		}
-		s.NCSNR = make([]float32, t.units)
+		s.NCSNR = make([]float32, units)
 	}
-	s.Responses = make([]float32, s.Images.Len()*t.units)
+	s.Responses = make([]float32, s.Images.Len()*units)
 	mean := newMeans(b.place, s.Images.Len())
 	err = t.each(ctx, func(unit int, cells []float64) error {
 		for _, rows := range sessions {
@@ -87,11 +114,11 @@ func (b *builder) responses(ctx context.Context) error {
 		}
 		mean.of(cells)
 		for n, x := range mean.value {
-			s.Responses[n*t.units+unit] = float32(x)
+			s.Responses[n*units+unit] = float32(x)
 		}
 		return nil
 	})
-	return durable.Explain(err, b.folder.place(b.d.Responses.File))
+	return durable.Explain(fileFault(err, b.folder.place(b.d.Responses.File)), b.folder.place(b.d.Responses.File))
 }
 
 // sessions are the rows of each value of the z-score column, nil without one.

@@ -3,6 +3,7 @@ package subject
 import (
 	"fmt"
 	"io"
+	"maps"
 	"path"
 	"slices"
 	"strconv"
@@ -59,7 +60,9 @@ func (b *builder) roiFile(r *regions, key string, form roiForm) error {
 		return b.labelGIFTI(r, form)
 	case strings.HasSuffix(lower, ".label"):
 		return b.label(r, form)
-	case strings.HasSuffix(lower, ".npy"):
+	case hasForm(lower, ".nii", ".nii.gz"):
+		return b.labelVolume(r, form)
+	case hasForm(lower, ".npy", ".mgz", ".mgh", ".mgh.gz"):
 		return b.numbered(r, form)
 	}
 	return b.table(r, form)
@@ -196,24 +199,16 @@ func (b *builder) numbered(r *regions, form roiForm) error {
 	if len(shape) != 1 {
 		return fault.Inputf("the labels have shape %v, one number a vertex or unit is needed", shape).In("%s", at)
 	}
-	if form.Names == nil { // describe made sure that the family is known
-		form.Names = map[int]string{}
-		for x, name := range r.atlas.family(form.Family).numbers() {
-			form.Names[int(x)] = name
-		}
+	names, err := b.labelNames(r, &form)
+	if err != nil {
+		return err
 	}
 	for i, x := range values {
-		if _, ok := form.Names[int(x)]; !ok && x > 0 {
-			return fault.Inputf("number %d stands for a region (at place %d), and `names` doesn't name it", x, i).In("%s", at).
-				Remedy("add it to names; 0 and -1 mean no region")
+		if _, ok := names[x]; !ok && x > 0 {
+			return b.unnamed(form, x, i)
 		}
 	}
-	name := func(x int64) string { return form.Names[int(x)] }
-	for _, n := range form.Names {
-		if !isBackground(n) {
-			r.declare(form.Family, n)
-		}
-	}
+	name := func(x int64) string { return names[x] }
 	of, counts := b.unitsOf(form.Hemi)
 	switch {
 	case len(values) == len(of):
@@ -228,6 +223,46 @@ func (b *builder) numbered(r *regions, form roiForm) error {
 	}
 	return fault.Inputf("the file has %d labels, the subject has %s", len(values), counts).In("%s", at).
 		Remedy("labels of a hemisphere's vertices need `hemi: lh` or `hemi: rh`")
+}
+
+// unnamed is the fault of a label without a name.
+func (b *builder) unnamed(form roiForm, label int64, at int) error {
+	return fault.Inputf("number %d stands for a region (at place %d), and nothing names it", label, at).In("%s", b.folder.place(form.File)).
+		Remedy("add it to names; 0 and -1 mean no region")
+}
+
+// labelNames are the names of a file of numbers: those given, else those of the .ctab beside it, else those
+// of a known family. All of them are declared.
+func (b *builder) labelNames(r *regions, form *roiForm) (map[int64]string, error) {
+	names := map[int64]string{}
+	table := form.File + ".ctab"
+	if side := form.Hemi + "."; form.Hemi != "" && !b.has(table) { // NSD has one for both hemispheres
+		dir, file := path.Split(form.File)
+		table = dir + strings.TrimPrefix(file, side) + ".ctab"
+	}
+	f := r.atlas.family(form.Family)
+	switch {
+	case form.Names != nil:
+		for x, name := range form.Names {
+			names[int64(x)] = name
+		}
+	case b.has(table):
+		var err error
+		if names, err = read(b.folder, table, colourTable); err != nil {
+			return nil, err
+		}
+	case f != nil:
+		names = f.numbers()
+	default:
+		return nil, fault.Inputf("nothing names the numbers of %s", form.File).In("%s", b.folder.place(form.File)).
+			Remedy("write for instance `names: {1: V1, 2: V2}`, put %s beside it, or give a `family` whose numbers are known (README)", path.Base(form.File)+".ctab")
+	}
+	for _, x := range slices.Sorted(maps.Keys(names)) {
+		if x > 0 && !isBackground(names[x]) {
+			r.declare(form.Family, names[x])
+		}
+	}
+	return names, nil
 }
 
 // unitsOf lists the units of a hemisphere, all of them for "".

@@ -4,7 +4,75 @@ import (
 	"context"
 
 	"cortexmap/internal/neuroio/npy"
+	"cortexmap/internal/neuroio/parquet"
 )
+
+// recording is a file of responses: cells of units and rows.
+type recording interface {
+	size() (units, rows int)
+	// each calls do for every unit with its cells, which do may change.
+	each(ctx context.Context, do func(unit int, cells []float64) error) error
+	// pages are the cells as they lie in the file, [rows, units], where nothing has to be converted; else nil.
+	pages() ([]float32, error)
+	close() error
+}
+
+func (t *table) size() (units, rows int) { return t.units, t.rows }
+
+func (t *table) pages() ([]float32, error) {
+	if t.unitMajor || t.Fortran {
+		return nil, nil
+	}
+	return t.Float32()
+}
+
+// columns is a Parquet file with a column a unit, or (turned) a column a picture.
+type columns struct {
+	*parquet.Table
+	turned bool
+}
+
+func (c columns) size() (units, rows int) {
+	if c.turned {
+		return c.Rows, len(c.Columns)
+	}
+	return len(c.Columns), c.Rows
+}
+
+func (c columns) pages() ([]float32, error) { return nil, nil }
+
+func (c columns) close() error { return c.Table.Close() }
+
+// each reads a column at a time; turned, all of them at once, which is 8 bytes a number.
+func (c columns) each(ctx context.Context, do func(unit int, cells []float64) error) error {
+	var all [][]float64
+	for i := range c.Columns {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		cells, err := c.Column(i)
+		if err == nil && !c.turned {
+			err = do(i, cells)
+		}
+		if err != nil {
+			return err
+		}
+		all = append(all, cells)
+		if !c.turned {
+			all = nil
+		}
+	}
+	for unit := 0; c.turned && unit < c.Rows; unit++ {
+		cells := make([]float64, len(all))
+		for i := range all {
+			cells[i] = all[i][unit]
+		}
+		if err := do(unit, cells); err != nil {
+			return err
+		}
+	}
+	return nil
+}
 
 // table reads a .npy of responses (or of single trials) a block of units at a time, however it lies in the
 // file. A cell is one unit's response to one row of the list: Reps numbers, 1 without single trials.

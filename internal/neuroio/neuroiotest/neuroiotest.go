@@ -19,6 +19,7 @@ type Format struct {
 	Need int                     // bytes that must be there for the file to be whole; 0: all of them
 	Step int                     // damage every so many bytes, to save time with a file of kB; 0: every one
 	Read func(file []byte) error // the reader under test
+	Most uint64                  // bytes of memory that refusing a damaged file may take; 0: allowance
 }
 
 // allowance is the memory, in bytes, that refusing a damaged file of a few hundred bytes may take: read
@@ -80,7 +81,7 @@ func check(t *testing.T, f Format, b []byte) {
 	runtime.ReadMemStats(&before)
 	err := f.Read(b)
 	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; took > allowance {
+	if took := after.TotalAlloc - before.TotalAlloc; took > max(f.Most, allowance) {
 		t.Errorf("reading %d damaged bytes took %d bytes of memory", len(b), took)
 	}
 	mustBeFault(t, err)
