@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"slices"
+	"strings"
 
 	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
@@ -79,7 +80,8 @@ func ROIs(ctx context.Context, in Input, field *Field) ([]ROI, error) {
 	return out, nil
 }
 
-// roiNames orders the regions.
+// roiNames orders the regions: as the subject has them, where it says so (a region without fitted vertices has
+// a row too), then those of the hierarchy, then by name.
 func roiNames(m *store.Mapping, h Hierarchy) []string {
 	seen := map[string]bool{}
 	for i := range m.Vertices {
@@ -88,8 +90,12 @@ func roiNames(m *store.Mapping, h Hierarchy) []string {
 		}
 	}
 	var out []string
+	for _, r := range m.Info.Regions {
+		out = append(out, r.Name)
+		delete(seen, r.Name)
+	}
 	for _, roi := range h.ROIs() {
-		found := false
+		found := slices.ContainsFunc(out, func(full string) bool { return In(&store.Vertex{ROIs: []string{full}}, roi) })
 		for _, full := range sorted(seen) {
 			if In(&store.Vertex{ROIs: []string{full}}, roi) {
 				found = true
@@ -117,6 +123,7 @@ func sorted(set map[string]bool) []string {
 func ROITable(m *store.Mapping, rois []ROI) *Table {
 	t := &Table{Name: "rois", Title: "Regions", Columns: []Column{
 		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"roi", "region, FAMILY/NAME"}, {"n_vertices", "fitted units in it"},
+		{"n_outside", "vertices that its label file names and the subject has no units at"}, {"combined_from", "the regions that it is put together from"}, {"source", "where it comes from"},
 	}}
 	for _, c := range roiMeans {
 		t.Columns = append(t.Columns, Column{c.name, c.doc})
@@ -127,6 +134,7 @@ func ROITable(m *store.Mapping, rois []ROI) *Table {
 	t.Columns = append(t.Columns, simulatedColumn)
 	for _, r := range rois {
 		row := []any{m.Info.Model, m.Info.Subject, m.Info.Seed, r.Name, r.NVertices}
+		row = append(row, originOf(m, r.Name)...)
 		for _, x := range r.Means {
 			row = append(row, x.Estimate)
 		}
@@ -143,3 +151,13 @@ var simulatedColumn = Column{"simulated", "the responses are simulated"}
 
 // nan is a missing number.
 var nan = math.NaN()
+
+// originOf are the columns that say where a region comes from; empty where nobody said.
+func originOf(m *store.Mapping, roi string) []any {
+	for _, r := range m.Info.Regions {
+		if r.Name == roi {
+			return []any{float64(r.Outside), strings.Join(r.Parts, " "), r.Source}
+		}
+	}
+	return []any{math.NaN(), "", ""}
+}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"encoding/hex"
 
 	"cortexmap/extract"
@@ -15,7 +16,7 @@ const (
 	featuresVersion  = 2
 	responsesVersion = 1
 	mappingVersion   = 3
-	resultsVersion   = 3
+	resultsVersion   = 4
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.
@@ -82,7 +83,7 @@ func (r *run) resultsKey(mappings []*mapped) key {
 	for _, m := range mappings {
 		c, b := m.Network.file.Card, m.Brain
 		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label, m.Network.Size, m.Network.FinetunedFrom,
-			c.Licence, c.Origin, b.Licence, b.Attribution})
+			c.Licence, c.Origin, b.Licence, b.Attribution, fmt.Sprint(b.Regions)})
 	}
 	for _, l := range r.alike {
 		parts = append(parts, l.stored.Name, []string{l.stored.Key, l.nativeKey(), l.Network.Name, l.Brain.Name, l.Brain.dataKey, l.Setting.Label})

@@ -57,6 +57,15 @@ type mapped struct {
 func (m *mapped) named() {
 	i := &m.Info
 	i.Model, i.Family, i.Subject, i.Swept = m.Network.Name, m.Network.family(), m.Brain.Name, m.Setting.Label
+	i.Regions = m.Brain.regions()
+}
+
+// regions are where the subject's regions come from.
+func (b *brain) regions() (out []store.Region) {
+	for _, r := range b.Regions {
+		out = append(out, store.Region(r))
+	}
+	return out
 }
 
 // maps plans every mapping of a network onto a subject: FactorTopy with each ablation, without its topology where
@@ -211,7 +220,7 @@ func (b *brain) scoredOn(test []int) *subject.Subject {
 // describe adds what only the pipeline knows to a mapping's fit.json.
 func (r *run) describe(m *store.Mapping, n *network, b *brain, key string) {
 	i := &m.Info
-	i.Key, i.Model, i.Family, i.Version = key, n.Name, n.family(), r.Version
+	i.Key, i.Model, i.Family, i.Version, i.Regions = key, n.Name, n.family(), r.Version, b.regions()
 	if b.sim == nil {
 		return
 	}

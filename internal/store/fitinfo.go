@@ -27,6 +27,7 @@ type FitInfo struct {
 	Surface     string             `json:"surface,omitempty"`   // the space of vertex, e.g. fsaverage5
 	Degrees     *float64           `json:"stimulus_degrees,omitempty"`
 	Readout     string             `json:"readout,omitempty"` // how selected channels become a response: sum or mean
+	Regions     []Region           `json:"regions,omitempty"` // of the subject, in the order in which tables show them
 	Layers      []Layer            `json:"layers"`
 	Parameters  int64              `json:"parameters"` // fitted numbers
 	Settings    any                `json:"settings"`
@@ -43,6 +44,15 @@ type FitInfo struct {
 	Library     string             `json:"library,omitempty"`
 	Threads     int                `json:"threads,omitempty"`
 	Version     string             `json:"version,omitempty"`
+}
+
+// Region is where a region of a subject comes from.
+type Region struct {
+	Name    string   `json:"name"`             // FAMILY/NAME
+	Source  string   `json:"source,omitempty"` // "" if nobody said
+	Parts   []string `json:"parts,omitempty"`  // the regions that it is put together from
+	Units   int      `json:"units"`
+	Outside int      `json:"outside"` // vertices that its file names and the subject has no units at
 }
 
 // Split holds the images' digests, 64 hex digits each, of each side.

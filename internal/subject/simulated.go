@@ -76,7 +76,17 @@ func (s *Subject) simulatedUnits(fsys fs.FS, g *cortex.Geometry, most int) error
 			pools = append(pools, p)
 		}
 	}
+	for _, a := range areas {
+		s.Regions = append(s.Regions, Region{Name: full(a.Atlas, a.Label), Source: known().family("glasser").Source})
+	}
+	for _, p := range pools {
+		s.region(p.roi).Outside += len(p.vertices)
+	}
 	shrink(pools, g, most)
+	for _, p := range pools {
+		r := s.region(p.roi)
+		r.Units, r.Outside = r.Units+len(p.vertices), r.Outside-len(p.vertices)
+	}
 	slices.SortStableFunc(pools, func(a, b pool) int { return a.side - b.side })
 	for i, side := range cortex.Sides {
 		roi := map[int32]string{}
@@ -102,6 +112,16 @@ func (s *Subject) simulatedUnits(fsys fs.FS, g *cortex.Geometry, most int) error
 	}
 	s.Positions, err = cortex.PositionCodeCoordinates(g, s.Hemi, s.Vertex)
 	return err
+}
+
+// region is the one of that name, nil if there is none.
+func (s *Subject) region(name string) *Region {
+	for i := range s.Regions {
+		if s.Regions[i].Name == name {
+			return &s.Regions[i]
+		}
+	}
+	return nil
 }
 
 // visual joins the demo's parcellation with its table of areas: the ROI of each vertex, "" for none.
