@@ -39,7 +39,40 @@ func TestDemo(t *testing.T) {
 	t.Run("recovery", func(t *testing.T) { demoRecovery(t, out) })
 	t.Run("alignment", func(t *testing.T) { demoAlignment(t, out) })
 	t.Run("report", func(t *testing.T) { demoReport(t, out, text) })
+	t.Run("python", func(t *testing.T) { demoPython(t, out) })
 	t.Run("again", func(t *testing.T) { demoAgain(t, out) })
+}
+
+// demoPython runs the README's own lines on the demo's files.
+func demoPython(t *testing.T, out string) {
+	readme, err := os.ReadFile("README.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	m := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(readme)
+	if m == nil {
+		t.Fatal("the README has no lines of Python")
+	}
+	script := strings.ReplaceAll(string(m[1]), "runs/demo", filepath.ToSlash(out)) +
+		"import json\nprint('\\n' + json.dumps({'vertices': len(vertices), 'rois': len(rois), 'r2': len(r2), 'off': float(np.abs(r2[left.vertex] - left.r2).max()), 'x': list(x.shape)}))\n"
+	python := os.Getenv("CORTEXMAP_PYTHON")
+	if python == "" {
+		python = "python3"
+	}
+	if text, err := exec.Command(python, "-c", "import nilearn.surface, pandas, pyarrow").CombinedOutput(); err != nil {
+		t.Skipf("%s lacks a module (CORTEXMAP_PYTHON names another interpreter): %v, %s", python, err, text)
+	}
+	var stderr strings.Builder
+	cmd := exec.CommandContext(t.Context(), python, "-c", script)
+	cmd.Stderr = &stderr
+	text, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if got, want := lines[len(lines)-1], `{"vertices": 2000, "rois": 30, "r2": 10242, "off": 0.0, "x": [2538, 65, 24]}`; got != want {
+		t.Errorf("Python finds %s, want %s", got, want)
+	}
 }
 
 // demoRecovery: what was planted is found again, as well as fit.md measured before there was a product.

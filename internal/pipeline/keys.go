@@ -1,8 +1,8 @@
 package pipeline
 
 import (
-	"fmt"
 	"encoding/hex"
+	"fmt"
 
 	"cortexmap/extract"
 	"cortexmap/fit"

@@ -1,0 +1,107 @@
+package pipeline
+
+import (
+	"bytes"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cortexmap/internal/fault"
+	"cortexmap/internal/neuroio/gifti"
+	"cortexmap/internal/neuroio/npy"
+	"cortexmap/internal/store"
+	"cortexmap/internal/subject/subjecttest"
+)
+
+// TestOddSubjects: an empty hemisphere, a mask that lacks the highest vertices and isn't ascending, positions only, a
+// single region, five pictures: each runs or is refused in a clear sentence, and every exported value stands at its own vertex.
+func TestOddSubjects(t *testing.T) {
+	vertices := func(d *desk, name string, list ...int32) {
+		var b bytes.Buffer
+		d.check(npy.Write(&b, list, len(list)))
+		d.check(os.WriteFile(filepath.Join(d.dir, "brain", name), b.Bytes(), 0o666))
+	}
+	for _, c := range []struct {
+		name    string
+		form    subjecttest.Small
+		change  func(d *desk)
+		refused string
+	}{
+		{"one hemisphere", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			vertices(d, "lh.mask.npy", 10241, 5, 77, 9000, 0, 123)
+			d.swap("brain/subject.yaml", ", rh: rh.mask.npy", "")
+		}, ""},
+		{"low vertices, one region", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			vertices(d, "rh.mask.npy", 7, 3, 12)
+		}, ""},
+		{"positions only", subjecttest.Small{Pictures: 24, Units: 6, Positions: "csv"}, func(d *desk) { d.swap("brain/subject.yaml", "rois:\n  - {name: all}\n", "") }, ""},
+		{"five pictures", subjecttest.Small{Pictures: 5, Units: 6, Positions: "mask"}, func(*desk) {}, ""},
+		{"two pictures", subjecttest.Small{Pictures: 2, Units: 6, Positions: "mask"}, func(*desk) {}, "too few for a"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			d := newDesk(t)
+			d.check(os.RemoveAll(filepath.Join(d.dir, "brain")))
+			d.check(c.form.Write(filepath.Join(d.dir, "brain")))
+			c.change(d)
+			_, err := Run(t.Context(), d.options())
+			if c.refused != "" {
+				if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), c.refused) {
+					t.Fatalf("%v", err)
+				}
+				return
+			}
+			d.check(err)
+			found, err := filepath.Glob("out/mappings/*/*/*")
+			if err != nil || len(found) != 1 {
+				t.Fatal(found, err)
+			}
+			m, err := store.ReadMapping(found[0])
+			d.check(err)
+			exported(t, m)
+		})
+	}
+}
+
+// exported compares the maps of R² with the mapping, vertex by vertex.
+func exported(t *testing.T, m *store.Mapping) {
+	t.Helper()
+	want := map[string]float32{}
+	for i := range m.Vertices {
+		if v := &m.Vertices[i]; v.Hemi != "" && v.Fitted {
+			want[fmt.Sprint(v.Hemi, v.Vertex)] = v.R2
+		}
+	}
+	seen := 0
+	for side, hemi := range map[string]string{"L": "lh", "R": "rh"} {
+		files, err := filepath.Glob("out/results/maps/*/*/*_hemi-" + side + "_*_stat-r2_statmap.func.gii")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range files {
+			f, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			g, err := gifti.Read(f)
+			f.Close()
+			if err != nil {
+				t.Fatal(err)
+			}
+			for v, x := range g.Arrays[0].Floats {
+				w, ok := want[fmt.Sprint(hemi, v)]
+				if ok != !math.IsNaN(float64(x)) || ok && w != x {
+					t.Errorf("vertex %d of %s holds %v, the mapping %v (%v)", v, hemi, x, w, ok)
+				}
+				if ok {
+					seen++
+				}
+			}
+		}
+	}
+	if seen != len(want) {
+		t.Errorf("%d of %d vertices are in the maps", seen, len(want))
+	}
+}
