@@ -86,7 +86,7 @@ func warnings(in Input, r *Results) []store.Warning {
 	if n := unfitted(in.Mapping); n > 0 {
 		out = append(out, store.Warning{ID: "not-fitted", Text: fmt.Sprintf("Not fitted, for want of data or variance: %d of %d units.", n, len(in.Mapping.Vertices))})
 	}
-	if n := low(in.Mapping); n > 0 {
+	if n := low(in.Mapping); n > 0 && n < len(in.Mapping.Vertices)-unfitted(in.Mapping) { // of all, the fit says no-ceiling
 		out = append(out, store.Warning{ID: "low-ceiling", Text: fmt.Sprintf("Noise ceiling below %.2f or unknown: %d units, left out of means of R² / ceiling.", ceilingFloor, n)})
 	}
 	return out
