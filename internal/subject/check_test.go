@@ -97,7 +97,7 @@ func plainFaults(t *testing.T) map[[2]string]func(tree) tree {
 		{Fault, "mask-count"}:         func(f tree) tree { return f.with("lh.npy", array([]int32{5}, 1)) },
 		{Fault, "mask-codes"}: func(f tree) tree {
 			codes := make([]int8, 10242)
-			codes[5], codes[9], codes[11] = 1, 1, -1
+			codes[5], codes[9], codes[11] = 1, 1, 2
 			return f.with("lh.npy", array(codes, 10242))
 		},
 		{Fault, "ceiling-range"}: func(f tree) tree { return f.with("ceiling.npy", array([]float64{50, 25, 100}, 3)) },
