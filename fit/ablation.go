@@ -10,13 +10,12 @@ import (
 
 // Ablations of Settings.Ablation, besides "layer:K".
 const (
-	NoAblation      = "none"             // also ""
-	NoTopology      = "no_topology"      // every unit picks for itself, (24), though positions are known
-	NoFactorisation = "no_factorisation" // one softmax over layers and places together, (25)
-	Centre          = "centre"           // every unit looks at the centre of the image
-	Local           = "local"            // s = 0: no global tokens
-	Global          = "global"           // s = 1: no local ones
-	layerPrefix     = "layer:"           // every unit reads layer K alone
+	NoAblation  = "none"        // also ""
+	NoTopology  = "no_topology" // every unit picks for itself, (24), though positions are known
+	Centre      = "centre"      // every unit looks at the centre of the image
+	Local       = "local"       // s = 0: no global tokens
+	Global      = "global"      // s = 1: no local ones
+	layerPrefix = "layer:"      // every unit reads layer K alone
 )
 
 // held are the picks that an ablation takes out of the fit: they have the same value in every unit, whatever the
@@ -39,7 +38,7 @@ func CheckAblation(word string) error {
 func heldBy(word string, layers int) (held, error) {
 	h := free()
 	switch word {
-	case "", NoAblation, NoTopology, NoFactorisation:
+	case "", NoAblation, NoTopology:
 	case Centre:
 		h.centre = true
 	case Local:
@@ -51,7 +50,7 @@ func heldBy(word string, layers int) (held, error) {
 		k, err := strconv.Atoi(number)
 		if !ok || err != nil || k < 0 {
 			return h, fault.Inputf("%q is no ablation", word).
-				Remedy("there are none, no_topology, no_factorisation, layer:K (K from 0), centre, local and global")
+				Remedy("there are none, no_topology, layer:K (K from 0), centre, local and global")
 		}
 		if k >= layers {
 			return h, fault.Inputf("ablation %s: the network's layers are 0 to %d", word, layers-1)

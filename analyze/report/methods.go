@@ -56,8 +56,6 @@ func ablated(word string) string {
 	switch word {
 	case "", "none", "no_topology":
 		return ""
-	case "no_factorisation":
-		return "one softmax over layers and image points together takes the place of separate selectors"
 	case "centre":
 		return "every unit looks at the centre of the image"
 	case "local":

@@ -90,8 +90,9 @@ type Fit struct {
 	Seeds     []int    `yaml:"seeds" json:"seeds"`
 	Split     Split    `yaml:"split" json:"split"`         // protocol paper: val 0, test 0.0855 unless written
 	Images    int      `yaml:"images" json:"images"`       // training images; 0: all
-	Ablation  Words    `yaml:"ablation" json:"ablation"`   // none | no_topology | no_factorisation | layer:K | centre | local | global, or a list of them
+	Ablation  Words    `yaml:"ablation" json:"ablation"`   // none | no_topology | layer:K | centre | local | global, or a list of them
 	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers | ridge_all | banded
+	Hyper
 }
 
 // Split parts the images of a subject; all windows and repeats of one photograph stay on one side.
@@ -215,12 +216,13 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 	for _, b := range c.Fit.Baselines {
 		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers", "ridge_all", "banded"))
 	}
+	errs = append(errs, c.Fit.Hyper.check(doc, c.Fit.Protocol, between)...)
 	for i, a := range c.Fit.Ablation {
 		if slices.Contains(c.Fit.Ablation[:i], a) {
 			errs = append(errs, doc.Fault("fit.ablation", "%s stands twice", a))
 		}
 		if !layerAblation.MatchString(a) {
-			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "no_factorisation", "layer:K (K from 0)", "centre", "local", "global"))
+			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "layer:K (K from 0)", "centre", "local", "global"))
 		}
 	}
 	for i, s := range c.Fit.Seeds {

@@ -139,3 +139,29 @@ func TestPipelineFileShowsDefaults(t *testing.T) {
 		t.Error(d)
 	}
 }
+
+// TestHyperParameters: keys below fit with their ranges; what a protocol doesn't have is refused in its place.
+func TestHyperParameters(t *testing.T) {
+	const base = "models: [demo:lite0]\nsubjects: [demo:simulated]\nfit:\n"
+	c, err := Load("p.yaml", []byte(base+"  rate_readout: 0.001\n  batch: 8\n  ablation: [none, layer:3, centre]\n  baselines: [ridge_all, banded]\n"), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Fit.RateReadout == nil || *c.Fit.RateReadout != 0.001 || *c.Fit.Batch != 8 || c.Fit.Epochs != nil || len(c.Fit.Ablation) != 3 {
+		t.Errorf("read as %+v", c.Fit)
+	}
+	for lines, want := range map[string]string{
+		"  batch: 0\n":                            "fit.batch",
+		"  rate_readout: -1\n":                    "fit.rate_readout",
+		"  layer_trace: 1\n":                      "fit.layer_trace",
+		"  protocol: paper\n  init_images: 100\n": "fit.init_images",
+		"  ablation: layer:x\n":                   "fit.ablation",
+		"  ablation: [centre, centre]\n":          "twice",
+		"  ablation: []\n":                        "no ablation",
+		"  baselines: [lasso]\n":                  "fit.baselines",
+	} {
+		if _, err := Load("p.yaml", []byte(base+lines), nil); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%q: %v", lines, err)
+		}
+	}
+}

@@ -195,6 +195,8 @@ func TestKeys(t *testing.T) {
 		{"part for tests", replace("test: 0.1", "test: 0.2"), fitted},
 		{"seed of the split", replace("seed: 0}", "seed: 1}"), fitted},
 		{"training images", replace("fit:\n", "fit:\n  images: 5\n"), fitted},
+		{"a hyper-parameter", replace("fit:\n", "fit:\n  rate_readout: 0.001\n"), "mapping results"},
+		{"a hyper-parameter's default", replace("fit:\n", "fit:\n  rate_readout: 0.0003\n"), none},
 		{"an ablation", replace("fit:\n", "fit:\n  ablation: centre\n"), shown}, // another mapping in the place of this one
 		{"baselines", replace("fit:\n", "fit:\n  baselines: [ridge_layers]\n"), none},
 		{"a response", func(d *desk) {

@@ -178,7 +178,7 @@ func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, err
 	in.Subject = b.scoredOn(in.Test)
 	w.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", how.method, "ablation", how.ablation, "seed", seed,
 		"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
-	settings, err := fit.Defaults(r.Config.Fit.Protocol)
+	settings, err := r.settings()
 	if err != nil {
 		return nil, err
 	}
@@ -190,6 +190,48 @@ func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, err
 		return fit.Baseline(w.ctx, rt, how.method, in, o)
 	}
 	return fit.Run(w.ctx, rt, in, o)
+}
+
+// settings are the protocol's, with the hyper-parameters that the file names.
+func (r *setting) settings() (fit.Settings, error) {
+	s, err := fit.Defaults(r.Config.Fit.Protocol)
+	if err != nil {
+		return s, err
+	}
+	written, err := json.Marshal(r.Config.Fit.Hyper) // the keys are those of fit.Settings
+	if err != nil {
+		return s, err
+	}
+	return s, json.Unmarshal(written, &s)
+}
+
+// changed are the hyper-parameters that are not the protocol's own.
+func (r *setting) changed() map[string]any {
+	own, err := fit.Defaults(r.Config.Fit.Protocol)
+	now, err2 := r.settings()
+	if err != nil || err2 != nil {
+		return nil // config has checked the protocol's name
+	}
+	out := map[string]any{}
+	before, after := fields(own), fields(now)
+	for name, x := range after {
+		if x != before[name] {
+			out[name] = x
+		}
+	}
+	for name := range before {
+		if _, ok := after[name]; !ok {
+			out[name] = 0.0 // omitted because it is zero
+		}
+	}
+	return out
+}
+
+func fields(s fit.Settings) map[string]any {
+	text, _ := json.Marshal(s) // numbers, words and booleans
+	out := map[string]any{}
+	json.Unmarshal(text, &out)
+	return out
 }
 
 // stored are those of the pictures that extraction could decode; the others are named in its manifest.
