@@ -78,7 +78,7 @@ func (s *schemas) of(t reflect.Type) any {
 		return object2{"oneOf": []any{text, o}}
 	case reflect.TypeFor[Word]():
 		return scalar
-	case reflect.TypeFor[Layers]():
+	case reflect.TypeFor[Layers](), reflect.TypeFor[Words]():
 		return object2{"oneOf": []any{text, list(scalar)}}
 	case reflect.TypeFor[Hierarchy]():
 		level := object2{"oneOf": []any{text, object2{"type": "object", "additionalProperties": list(text), "minProperties": 1, "maxProperties": 1}}}
@@ -89,6 +89,8 @@ func (s *schemas) of(t reflect.Type) any {
 		return object2{"type": "object", "minProperties": 1}
 	}
 	switch t.Kind() {
+	case reflect.Pointer:
+		return s.of(t.Elem())
 	case reflect.Struct:
 		return s.object(t)
 	case reflect.Slice:
