@@ -369,10 +369,11 @@ func mixesTokens(signature string) bool { return strings.ContainsAny(signature, 
 // joinRepeated joins a pattern of two to four different parts that comes at least three times in a row, with
 // no product between the parts of a group: MaxViT's convolution, window and grid attention are one block.
 func (c *chain) joinRepeated(bs []block) []block {
+	siblings := c.siblings(bs)
 	for parts := 2; parts <= 4; parts++ {
 		var out []block
 		for i := 0; i < len(bs); {
-			end := c.repetition(bs, i, parts)
+			end := c.repetition(bs, i, parts, siblings)
 			if end == 0 {
 				out = append(out, bs[i])
 				i++
@@ -390,7 +391,7 @@ func (c *chain) joinRepeated(bs []block) []block {
 }
 
 // repetition says where a pattern of so many parts that begins at block i ends; 0 if there is none.
-func (c *chain) repetition(bs []block, i, parts int) int {
+func (c *chain) repetition(bs []block, i, parts int, siblings map[string]int) int {
 	if i+3*parts > len(bs) {
 		return 0
 	}
@@ -403,7 +404,7 @@ func (c *chain) repetition(bs []block, i, parts int) int {
 	}
 	differ := false
 	for k := i + 1; k < i+parts; k++ {
-		if bs[k-1].activated {
+		if bs[k-1].activated || c.apart(bs[k-1], bs[k], siblings) {
 			return 0 // residual blocks of two kinds in turn (BagNet)
 		}
 		differ = differ || coarse(bs[k].signature) != coarse(bs[i].signature)
