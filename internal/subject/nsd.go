@@ -73,7 +73,6 @@ type nsd struct {
 	design   design
 	pictures []int            // rows of the brick, in the order of the set
 	shown    []trialGroup     // what the trials of each used session showed
-	counts   []int            // of each image, how many trials
 	used     int              // sessions whose trials count
 	squares  []float64        // [V] sums of squares of z over the trials of pictures with all repeats, then ncsnr as these trials have it
 	repeated int              // pictures with all repeats
