@@ -217,6 +217,21 @@ func (p *problem) targets(dst []float32, units []int32, images []int) {
 	}
 }
 
+// responses is targets for many images: an image's row of all units is passed through once.
+func (p *problem) responses(dst []float32, units []int32, images []int) {
+	n := len(images)
+	column, mean, inv := make([]int, len(units)), make([]float64, len(units)), make([]float64, len(units))
+	for j, v := range units {
+		column[j], mean[j], inv[j] = p.units[v], p.mean[v], p.inv[v]
+	}
+	for b, i := range images {
+		row := p.Subject.Responses[i*p.Subject.Units : (i+1)*p.Subject.Units]
+		for j, u := range column {
+			dst[j*n+b] = float32((float64(row[u]) - mean[j]) * inv[j])
+		}
+	}
+}
+
 // read puts a layer's stored tokens of the subject's images into dst, float16 [images, G²+1, D]; the worker
 // that calls it waits.
 func (p *problem) read(ctx context.Context, layer int, images []int, dst []uint16) error {

@@ -15,7 +15,8 @@ import (
 
 const (
 	momentVertices = 64   // vertices a Run
-	layerTrace     = 1e-4 // of a vertex's layer selector that the closed forms leave out
+	layerTrace     = 2e-3 // of a vertex's layer selector that the closed forms leave out at most
+	heldJobs       = 8    // blocks whose responses are gathered at once
 	priorRounds    = 6    // of EM for Σ from scratch
 	priorAgain     = 3    // from a Σ of before
 	readoutRounds  = 8    // of s2 and τ; they settle after three or four
@@ -48,7 +49,7 @@ type momentsRoom struct {
 	s    [2][]float32 // [momentVertices, width, width]
 	r    [2][]float32 // [momentVertices, width, 2]
 	a, g []float32    // coefficients: all, or local and global
-	y, t []float32    // [momentVertices, packedImages, 2], [momentVertices, packedImages]
+	y    []float32    // [momentVertices, packedImages, 2]
 }
 
 func (m *model) newMoments(paths bool) (*momentsRunner, error) {
@@ -67,7 +68,7 @@ func (m *model) newMoments(paths bool) (*momentsRunner, error) {
 			room.r[i] = make([]float32, momentVertices*r.width*2)
 		}
 		room.a, room.g = make([]float32, momentVertices*5*m.L), make([]float32, momentVertices*m.L)
-		room.y, room.t = make([]float32, momentVertices*packedImages*2), make([]float32, momentVertices*packedImages)
+		room.y = make([]float32, momentVertices*packedImages*2)
 		r.rooms = append(r.rooms, room)
 	}
 	return r, nil
@@ -76,6 +77,13 @@ func (m *model) newMoments(paths bool) (*momentsRunner, error) {
 // of takes the moments of one cell's vertices, at most momentVertices. The result's slices are the worker's
 // and are valid until its next call.
 func (r *momentsRunner) of(ctx context.Context, w int, p *packed, job cellJob, vertices []int32) (*moments, error) {
+	held := make([]float32, len(vertices)*len(p.images))
+	r.responses(held, vertices, p.images)
+	return r.ofHeld(ctx, w, p, job, vertices, held)
+}
+
+// ofHeld is of where the vertices' responses to the packed images are there, [vertices, images].
+func (r *momentsRunner) ofHeld(ctx context.Context, w int, p *packed, job cellJob, vertices []int32, held []float32) (*moments, error) {
 	room, m, width := &r.rooms[w], len(vertices), r.width
 	lo, hi := r.layersOf(vertices)
 	l := hi - lo
@@ -84,9 +92,11 @@ func (r *momentsRunner) of(ctx context.Context, w int, p *packed, job cellJob, v
 	clear(room.s[0][:m*width*width])
 	clear(room.r[0][:m*width*2])
 	out := &moments{vertices: vertices, width: width, m2: make([]float64, m), ym: make([]float64, m), n: make([]float64, m)}
+	at := 0
 	for _, c := range p.chunks {
 		n := len(c.images)
-		r.responses(room, out, vertices, c.images)
+		room.take(out, held, at, n)
+		at += n
 		var b binding
 		for _, row := range job.rows {
 			b.f16(p.token(c, row)[lo*n*r.C:hi*n*r.C], l, n, r.C)
@@ -110,15 +120,14 @@ func (r *momentsRunner) of(ctx context.Context, w int, p *packed, job cellJob, v
 	return out, nil
 }
 
-// layersOf is the range of layers of which some vertex takes more than a trace.
+// layersOf is the range of layers that is read: from either end those are left out of which no vertex takes
+// more than half of layerTrace together.
 func (r *momentsRunner) layersOf(vertices []int32) (lo, hi int) {
-	lo, hi = r.L, 0
-	for _, v := range vertices {
-		for l, p := range r.sel.layer[int(v)*r.L : int(v+1)*r.L] {
-			if p > layerTrace {
-				lo, hi = min(lo, l), max(hi, l+1)
-			}
-		}
+	lost := make([]float64, len(vertices))
+	for lo = 0; lo < r.L-1 && r.sel.lose(lost, vertices, int32(lo)) <= layerTrace/2; lo++ {
+	}
+	clear(lost)
+	for hi = r.L; hi > lo+1 && r.sel.lose(lost, vertices, int32(hi-1)) <= layerTrace/2; hi-- {
 	}
 	return lo, hi
 }
@@ -145,13 +154,12 @@ func (r *momentsRunner) coefficients(room *momentsRoom, vertices []int32, lo, hi
 	}
 }
 
-// responses fills y with a chunk's responses and ones, and adds them to the response's own sums.
-func (r *momentsRunner) responses(room *momentsRoom, out *moments, vertices []int32, images []int) {
-	n := len(images)
-	r.targets(room.t[:len(vertices)*n], vertices, images)
-	for i := range vertices {
-		for c := range n {
-			t, one := room.t[i*n+c], float32(1)
+// take fills y with a chunk's responses and ones, and adds them to the responses' own sums.
+func (room *momentsRoom) take(out *moments, held []float32, at, n int) {
+	total := len(held) / len(out.vertices)
+	for i := range out.vertices {
+		for c, t := range held[i*total+at : i*total+at+n] {
+			one := float32(1)
 			if t != t {
 				t, one = 0, 0
 			}
@@ -418,8 +426,12 @@ func (m *model) readOut(ctx context.Context, p *packed, pr *prior, phase string)
 	return m.e.each(ctx, func(ctx context.Context, w int) error {
 		solver := newReadoutSolver(m.C, pr)
 		a := make([]float32, momentVertices*m.C*m.C)
+		var held heldResponses
 		for k, i := range l.mine[w] {
-			mo, err := runner.of(ctx, w, p, l.jobs[i], l.order[l.jobs[i].from:l.jobs[i].to])
+			if k%heldJobs == 0 {
+				held.gather(m.problem, l, l.mine[w][k:min(k+heldJobs, len(l.mine[w]))], p.images)
+			}
+			mo, err := runner.ofHeld(ctx, w, p, l.jobs[i], l.order[l.jobs[i].from:l.jobs[i].to], held.of[i])
 			if err != nil {
 				return err
 			}
@@ -442,6 +454,31 @@ func (m *model) readOut(ctx context.Context, p *packed, pr *prior, phase string)
 		}
 		return nil
 	})
+}
+
+// heldResponses are the responses of some blocks: rows of all units are far from each other, so they are
+// walked through once for many blocks.
+type heldResponses struct {
+	room []float32
+	of   map[int][]float32 // block → [vertices, images]
+}
+
+func (h *heldResponses) gather(p *problem, l *layout, jobs []int, images []int) {
+	h.of = map[int][]float32{}
+	var vertices []int32
+	for _, i := range jobs {
+		vertices = append(vertices, l.order[l.jobs[i].from:l.jobs[i].to]...)
+	}
+	if need := len(vertices) * len(images); len(h.room) < need {
+		h.room = make([]float32, need)
+	}
+	p.responses(h.room, vertices, images)
+	at := 0
+	for _, i := range jobs {
+		size := l.jobs[i].len() * len(images)
+		h.of[i] = h.room[at : at+size]
+		at += size
+	}
 }
 
 func dot(a, b []float32) float64 {

@@ -15,7 +15,7 @@ import (
 const (
 	featuresVersion  = 2
 	responsesVersion = 1
-	mappingVersion   = 3
+	mappingVersion   = 4
 	resultsVersion   = 4
 )
 
