@@ -46,6 +46,19 @@ func (r *setting) extractProtocol() string {
 // featuresKey is the digest of everything that determines a network's tokens for an image set. The batch
 // size is not in it: like threads it moves numbers by rounding only.
 func (r *setting) featuresKey(n *network, b *brain) key {
+	at := whose{n, b}
+	if k, ok := r.stored[at]; ok { // every mapping of the pair asks
+		return k
+	}
+	k := r.newFeaturesKey(n, b)
+	if r.stored == nil {
+		r.stored = map[whose]key{}
+	}
+	r.stored[at] = k
+	return k
+}
+
+func (r *setting) newFeaturesKey(n *network, b *brain) key {
 	e := r.Config.Extract
 	card := n.file.Card
 	if r.extractProtocol() == extract.Paper {

@@ -17,6 +17,7 @@ type setting struct {
 	Config   *config.Config // of this setting; the run's is the file's
 	Label    string         // what is swept: "fit.images=500 fit.protocol=paper"
 	networks []*network
+	stored   map[whose]key    // featuresKey's, while planning
 	named    map[*brain][]int // pictures that extract.native names
 }
 
