@@ -325,14 +325,18 @@ func (c *chain) joinMixers(bs []block) []block {
 // manySiblings is how many modules a list of blocks has at least; attention and MLP in a list of their own are two.
 const manySiblings = 5
 
-// module is the innermost numbered module that a block ends in, and the one around it; "" without names.
+// module is the innermost entry of a list of modules that a block ends in, and the list; "" without names.
 func (c *chain) module(b block) (own, around string) {
 	modules := numberedModules(c.vertices[c.links[b.join].vertex].node)
 	if len(modules) == 0 {
 		return "", ""
 	}
 	own = modules[len(modules)-1]
-	return own, own[:max(0, strings.LastIndexAny(own, "./"))]
+	at := strings.LastIndexAny(own, "./")
+	if digits.FindString(own[at+1:]) != own[at+1:] {
+		return "", "" // a layer with a number in its name, as Keras gives them, is no entry of a list
+	}
+	return own, own[:max(0, at)]
 }
 
 // siblings counts the modules that blocks end in, by what is around them.
