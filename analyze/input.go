@@ -13,19 +13,23 @@ type Input struct {
 	Mapping   *store.Mapping
 	Geometry  *cortex.Geometry // nil: the units have no place on a surface; no maps, no intervals
 	Hierarchy Hierarchy        // without levels: no slope
+	Atlas     *Atlas           // of the visual field; nil: what was planted, if anything
 	R2Top     float64          // upper end of the R² maps, the same for all plates of a run; NaN: this mapping's own
 }
 
 // Results are all analyses of one mapping. What does not apply is nil.
 type Results struct {
-	ROIs      []ROI       // by hierarchy, then by name
-	Alignment []Alignment // by quantity: share, expected, argmax; by over: rois, vertices
-	Recovery  *Recovery   // of a planted truth; only where the mapping's network generated the responses
-	Layers    []Score     // a score a layer and kind; only of methods that fit each layer by itself
-	Clusters  *Clusters   // of channels; only of methods whose vertices share channels
-	Maps      []*cortex.Map
-	Tables    []*Table
-	Warnings  []store.Warning
+	ROIs       []ROI         // by hierarchy, then by name
+	Alignment  []Alignment   // by quantity: share, expected, argmax; by over: rois, vertices
+	Recovery   *Recovery     // of a planted truth; only where the mapping's network generated the responses
+	Layers     []Score       // a score a layer and kind; only of methods that fit each layer by itself
+	Regions    []RegionLayer // a row a region and layer
+	Clusters   *Clusters     // of channels; only of methods whose vertices share channels
+	Retinotopy []Retinotopy  // all units, then a row a region; only of methods with a space selector
+	Atlas      *Atlas        // that it was compared with
+	Maps       []*cortex.Map
+	Tables     []*Table
+	Warnings   []store.Warning
 }
 
 // Run calls every analysis that applies to the mapping.
@@ -39,6 +43,12 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 		return nil, err
 	}
 	r.Tables = append(r.Tables, ROITable(in.Mapping, r.ROIs), MethodTable(in, field))
+	if r.Regions, err = RegionLayers(ctx, in, field); err != nil {
+		return nil, err
+	}
+	if r.Regions != nil {
+		r.Tables = append(r.Tables, RegionLayerTable(in.Mapping, r.Regions))
+	}
 	if len(in.Hierarchy.Levels) > 0 && in.Mapping.Selector != nil {
 		if r.Alignment, err = Align(ctx, in, field); err != nil {
 			return nil, err
@@ -52,6 +62,15 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 	}
 	if r.Layers = LayerScores(in.Mapping); r.Layers != nil {
 		r.Tables = append(r.Tables, LayerTable(in.Mapping, r.Layers))
+	}
+	if r.Atlas = in.Atlas; r.Atlas == nil {
+		r.Atlas = Planted(in.Mapping)
+	}
+	if r.Retinotopy, err = FindRetinotopy(ctx, in, r.Atlas); err != nil {
+		return nil, err
+	}
+	if r.Retinotopy != nil {
+		r.Tables = append(r.Tables, RetinotopyTable(in.Mapping, r.Atlas, r.Retinotopy))
 	}
 	r.Maps = Maps(in)
 	if r.Clusters, err = FindClusters(ctx, in); err != nil {

@@ -25,6 +25,9 @@ func Maps(in Input) []*cortex.Map {
 	if in.Mapping.Selector != nil {
 		out = append(out, LayerMap(in), SpaceMap(in), ScaleMap(in))
 	}
+	if m := BestLayerMap(in); m != nil {
+		out = append(out, m)
+	}
 	out = append(out, R2Map(in))
 	if m := R2NormMap(in); m != nil {
 		out = append(out, m)
@@ -69,6 +72,18 @@ func LayerMap(in Input) *cortex.Map {
 	m.Certainty = spread(in, values(in.Mapping, func(v *store.Vertex) float64 { return 1 - float64(v.LayerEntropy) }))
 	m.Note = fmt.Sprintf("Depth is the mean of l/(L−1) under the shares that the %d layers have in the variance of the prediction. Colours fade where the layer selector is undecided (entropy). "+
 		"Maps are smooth by construction, also where R² is low: read them together.", len(in.Mapping.Info.Layers))
+	return m
+}
+
+// BestLayerMap is the depth of the layer that alone predicts each vertex best, of a ridge regression a layer; nil for
+// other methods. It is chosen on validation images; neighbouring layers often differ by less than chance does, so its
+// certainty is left out.
+func BestLayerMap(in Input) *cortex.Map {
+	if in.Mapping.LayerR2 == nil || len(in.Mapping.Info.Layers) < 2 {
+		return nil
+	}
+	m := newMap(in, "best_layer", "Best layer: which layer alone predicts each vertex best", "depth: 0 first layer, 1 last", cortex.RuleLayer, 0, 1, depths(in.Mapping, "argmax"))
+	m.Note = "A ridge regression a layer, chosen on validation images, vertex by vertex: nothing makes neighbours alike. Neighbouring layers often differ by less than chance does."
 	return m
 }
 

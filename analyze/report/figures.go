@@ -64,11 +64,11 @@ func drawRun(ctx context.Context, dir, stem string, r Run, style draw.Style) (f 
 			return f, err
 		}
 	}
-	f.Sections, err = drawSections(dir, stem, r.Sections)
+	f.Sections, err = drawSections(dir, stem, sectionsOf(r))
 	return f, err
 }
 
-func writeChart(dir, stem string, c draw.Chart, numbers string) (*figure, error) {
+func writeChart(dir, stem string, c drawing, numbers string) (*figure, error) {
 	p := c.Plot(chartScale)
 	if stem != "" {
 		p.Name = stem + "_" + p.Name
@@ -81,7 +81,7 @@ func writeChart(dir, stem string, c draw.Chart, numbers string) (*figure, error)
 		return nil, err
 	}
 	// our own SVG, its texts escaped by package draw
-	return &figure{SVG: template.HTML(svg), Alt: p.Alt, Caption: c.Title, Files: numbers}, nil
+	return &figure{SVG: template.HTML(svg), Alt: p.Alt, Caption: p.Title, Files: numbers}, nil
 }
 
 // fileStem is RUN of the package comment.

@@ -25,10 +25,15 @@ type Section struct {
 	Methods   []string
 }
 
-// Chart is drawn by package draw; Numbers is where its numbers lie, for people.
+// Chart is a drawing of package draw; Numbers is where its numbers lie, for people.
 type Chart struct {
-	draw.Chart
+	Drawing drawing
 	Numbers string
+}
+
+// drawing is a chart or a matrix.
+type drawing interface {
+	Plot(scale float64) *draw.Plate
 }
 
 // Picture is an image of pixels, with its file's stem below plates.
@@ -58,7 +63,7 @@ func drawSections(dir, stem string, all []Section) ([]section, error) {
 	for _, s := range all {
 		r := section{ID: s.ID, Title: s.Title, Simulated: s.Simulated, Text: s.Text, Methods: s.Methods}
 		for _, c := range s.Charts {
-			f, err := writeChart(dir, stem, c.Chart, c.Numbers)
+			f, err := writeChart(dir, stem, c.Drawing, c.Numbers)
 			if err != nil {
 				return nil, err
 			}

@@ -83,8 +83,10 @@ func tables(in Input) []*analyze.Table {
 		for _, t := range r.Results.Tables {
 			add(t)
 		}
-		for _, s := range r.Sections {
-			add(s.Table)
+		for _, s := range sectionsOf(r) {
+			if !slices.Contains(r.Results.Tables, s.Table) {
+				add(s.Table)
+			}
 		}
 	}
 	for _, s := range in.Sections {

@@ -107,6 +107,7 @@ type Split struct {
 type Analyze struct {
 	Hierarchy Hierarchy `yaml:"hierarchy" json:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
 	Interval  string    `yaml:"interval" json:"interval"`   // auto | spatial | subjects
+	Controls  Layers    `yaml:"controls" json:"controls"`   // auto: none in a single run, all in a sweep | none | all | list of random_weights, shuffled, spin
 }
 
 // Hierarchy is a named or a written list of levels.
@@ -138,7 +139,7 @@ func Defaults() Config {
 			Seeds:    []int{0},
 			Split:    Split{By: "photo", Val: 0.1, Test: 0.1},
 		},
-		Analyze: Analyze{Interval: "auto"},
+		Analyze: Analyze{Interval: "auto", Controls: Layers{"auto"}},
 	}
 }
 
@@ -225,6 +226,13 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "layer:K (K from 0)", "centre", "local", "global"))
 		}
 	}
+	for _, x := range c.Analyze.Controls {
+		if len(c.Analyze.Controls) == 1 {
+			errs = append(errs, oneOf("analyze.controls", x, "auto", "none", "all", "random_weights", "shuffled", "spin"))
+			continue
+		}
+		errs = append(errs, oneOf("analyze.controls", x, "random_weights", "shuffled", "spin"))
+	}
 	for i, s := range c.Fit.Seeds {
 		errs = append(errs, between("fit.seeds", float64(s), 0, 1<<31))
 		if slices.Contains(c.Fit.Seeds[:i], s) {
@@ -240,6 +248,8 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("subjects", "no subject is named").Remedy("for example  subjects: [demo:simulated]"))
 	case len(c.Fit.Seeds) == 0:
 		errs = append(errs, doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]"))
+	case len(c.Analyze.Controls) == 0:
+		errs = append(errs, doc.Fault("analyze.controls", "no control is named").Remedy("for example  controls: none"))
 	case len(c.Extract.Native) == 0:
 		errs = append(errs, doc.Fault("extract.native", "no picture is named").Remedy("for example  native: none"))
 	case len(c.Fit.Ablation) == 0:

@@ -25,10 +25,11 @@ func Relocate(model []byte, rename func(location string) string) []byte {
 // rule says what to do with a message's fields; those without a step are kept.
 type rule map[protowire.Number]step
 
-// step goes into a message, or changes an entry of external_data.
+// step goes into a message, changes an entry of external_data, or replaces a message.
 type step struct {
-	in    rule
-	entry func(string) string
+	in     rule
+	entry  func(string) string
+	change func([]byte) []byte
 }
 
 func rewrite(b []byte, r rule, depth int) []byte {
@@ -50,9 +51,12 @@ func rewrite(b []byte, r rule, depth int) []byte {
 			continue
 		}
 		content, _ := protowire.ConsumeBytes(field[head:])
-		if s.entry != nil {
+		switch {
+		case s.entry != nil:
 			content = renamed(content, s.entry)
-		} else {
+		case s.change != nil:
+			content = s.change(content)
+		default:
 			content = rewrite(content, s.in, depth+1)
 		}
 		out = protowire.AppendBytes(protowire.AppendTag(out, id, kind), content)

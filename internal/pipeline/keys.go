@@ -3,7 +3,9 @@ package pipeline
 import (
 	"encoding/hex"
 	"fmt"
+	"slices"
 
+	"cortexmap/analyze"
 	"cortexmap/extract"
 	"cortexmap/fit"
 	"cortexmap/internal/store"
@@ -99,7 +101,15 @@ func (r *run) resultsKey(mappings []*mapped) key {
 	for _, m := range mappings {
 		c, b := m.Network.file.Card, m.Brain
 		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label, m.Network.Size, m.Network.FinetunedFrom,
-			c.Licence, c.Origin, b.Licence, b.Attribution, fmt.Sprint(b.Regions)})
+			c.Licence, c.Origin, b.Licence, b.Attribution, fmt.Sprint(b.Regions), b.atlasKey()})
+	}
+	for _, c := range r.controlled {
+		parts = append(parts, c.task.Name, c.task.Key)
+	}
+	for _, s := range r.settings {
+		if slices.Contains(s.controls(), analyze.Spun) {
+			parts = append(parts, "spin", s.Label)
+		}
 	}
 	for _, l := range r.alike {
 		parts = append(parts, l.stored.Name, []string{l.stored.Key, l.nativeKey(), l.Network.Name, l.Brain.Name, l.Brain.dataKey, l.Setting.Label})

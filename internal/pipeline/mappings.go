@@ -45,11 +45,12 @@ func (w way) word(protocol string) string {
 // mapped is a mapping that is planned, with what it is made from; once its task is done it can be read.
 type mapped struct {
 	*store.Mapping
-	Setting *setting
-	Network *network
-	Brain   *brain
-	task    *tasks.Task
-	tokens  *tasks.Task
+	Setting  *setting
+	Network  *network
+	Brain    *brain
+	task     *tasks.Task
+	tokens   *tasks.Task
+	shuffled bool // a control: its responses belong to other pictures
 }
 
 // named puts into the mapping what network, subject and setting are called now; it may have been made under
@@ -75,9 +76,12 @@ func (r *setting) maps(n *network, b *brain) {
 		r.warn(store.Warning{ID: "no-positions", Text: fmt.Sprintf(
 			"%s: its units have no positions, so that topology can't be used: every unit picks layers and place for itself", b.Name)})
 	}
-	for _, seed := range r.Config.Fit.Seeds {
-		for _, w := range r.ways(b) {
-			r.mapping(n, b, w, seed)
+	for i, seed := range r.Config.Fit.Seeds {
+		for k, w := range r.ways(b) {
+			m := r.mapping(n, b, w, seed)
+			if i == 0 && k == 0 {
+				r.control(m, w, seed)
+			}
 		}
 	}
 }
@@ -110,7 +114,7 @@ func (r *setting) ways(b *brain) []way {
 }
 
 // mapping plans one mapping.
-func (r *setting) mapping(n *network, b *brain, how way, seed int) {
+func (r *setting) mapping(n *network, b *brain, how way, seed int) *mapped {
 	k := r.mappingKey(n, b, how, seed)
 	word := how.word(r.Config.Fit.Protocol)
 	m := &mapped{Setting: r, Network: n, Brain: b, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
@@ -126,6 +130,7 @@ func (r *setting) mapping(n *network, b *brain, how way, seed int) {
 		func(w work) error { return r.fitInto(m, how, seed, w) })
 	r.mappings = append(r.mappings, m)
 	r.whose[m.task] = whose{n, b}
+	return m
 }
 
 // fitInto fills a mapping's folder.
@@ -176,6 +181,9 @@ func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, err
 		in.Train, in.Val, in.Test = b.stored(f, in.Train), b.stored(f, in.Val), b.stored(f, in.Test)
 	}
 	in.Subject = b.scoredOn(in.Test)
+	if p.shuffled {
+		in.Subject = shuffle(in.Subject, in.Train, in.Val, in.Test)
+	}
 	w.Log.Info("fitting", "network", n.Name, "subject", b.Name, "method", how.method, "ablation", how.ablation, "seed", seed,
 		"train", len(in.Train), "val", len(in.Val), "test", len(in.Test))
 	settings, err := r.settings()

@@ -27,11 +27,12 @@ const demoPrefix = "demo:"
 // network is a model of the configuration.
 type network struct {
 	config.Model
-	asked   config.Model // as the file has it
-	layers  []string     // as extract.layers
-	bytes   []byte       // of an embedded one; nil for a file
-	weights string       // digest of the file and of those that hold its weights
-	file    *extract.Network
+	asked    config.Model // as the file has it
+	layers   []string     // as extract.layers
+	bytes    []byte       // of an embedded one; nil for a file
+	weights  string       // digest of the file and of those that hold its weights
+	file     *extract.Network
+	original *network // whose weights this one's are drawn from; nil: its weights are its own
 
 	mu     sync.Mutex // of probing
 	opened bool       // file has been probed by running it
@@ -211,6 +212,9 @@ func (r *run) probe(w work, n *network) error {
 	}
 	rt, err := r.start(w)
 	if err != nil {
+		return err
+	}
+	if err := n.draw(); err != nil {
 		return err
 	}
 	file, err := extract.OpenNetwork(w.ctx, rt, n.Path, r.networkOptions(n, false))

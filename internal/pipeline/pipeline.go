@@ -76,17 +76,19 @@ type Result struct {
 // run is one Run on its way.
 type run struct {
 	Options
-	ctx      context.Context
-	out      string
-	threads  int // of each task
-	settings []*setting
-	networks []*network // of all settings
-	brains   []*brain
-	graph    *tasks.Graph
-	models   []config.Model // of the file, patterns replaced by what they match
-	whose    map[*tasks.Task]whose
-	mappings []*mapped
-	alike    []*likeness
+	ctx        context.Context
+	out        string
+	threads    int // of each task
+	settings   []*setting
+	networks   []*network // of all settings
+	brains     []*brain
+	graph      *tasks.Graph
+	models     []config.Model // of the file, patterns replaced by what they match
+	whose      map[*tasks.Task]whose
+	mappings   []*mapped
+	alike      []*likeness
+	drawn      []*network // of networks whose weights are drawn anew
+	controlled []*control
 
 	mu      sync.Mutex // of what follows, which tasks share
 	runtime *ort.Runtime

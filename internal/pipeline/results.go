@@ -50,6 +50,9 @@ func (r *run) results() {
 	for _, m := range r.mappings {
 		needs = append(needs, m.task)
 	}
+	for _, c := range r.controlled {
+		needs = append(needs, c.task)
+	}
 	for _, l := range r.alike {
 		needs = append(needs, l.needs()...)
 	}
@@ -123,7 +126,7 @@ func (r *run) analyze(w work) error {
 	start := time.Now()
 	for i, mapping := range mappings {
 		w.Progress("analyze", i, len(mappings))
-		run, err := r.study(w, mapping, r2Top(mappings))
+		run, err := r.study(w, mapping, mappings)
 		if err != nil {
 			return err
 		}
@@ -197,7 +200,7 @@ func distinct(ws []store.Warning) (out []store.Warning) {
 }
 
 // study computes everything that is computed from one mapping.
-func (r *run) study(w work, m *mapped, r2Top float64) (report.Run, error) {
+func (r *run) study(w work, m *mapped, all []*mapped) (report.Run, error) {
 	h, err := r.hierarchy(m.Brain)
 	if err != nil {
 		return report.Run{}, err
@@ -219,8 +222,11 @@ func (r *run) study(w work, m *mapped, r2Top float64) (report.Run, error) {
 		return run, err
 	}
 	run.Features = &manifest
-	run.Results, err = analyze.Run(w.ctx, analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r2Top})
-	return run, err
+	in := analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r2Top(all), Atlas: m.Brain.atlas()}
+	if run.Results, err = analyze.Run(w.ctx, in); err != nil {
+		return run, err
+	}
+	return run, r.addControls(w, &run, m, in, all)
 }
 
 // r2Top is the common upper end of all plates' R².

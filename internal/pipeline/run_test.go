@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -176,5 +177,40 @@ func TestOpenWritesNothing(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(o.Config.Out, "run.json")); !errors.Is(err, fs.ErrNotExist) {
 			t.Errorf("%s: something was written: %v", c.new, err)
 		}
+	}
+}
+
+// TestControls: the refits are tasks of their own, kept like others; they stand in a table, not among the mappings;
+// and the network on disk stays as it is.
+func TestControls(t *testing.T) {
+	d := newDesk(t)
+	d.yaml += "analyze: {controls: all}\n"
+	before, err := os.ReadFile(filepath.Join(d.dir, "resnet.onnx"))
+	d.check(err)
+	o := d.options()
+	res, err := Run(t.Context(), o)
+	d.check(err)
+	if got, want := states(res), "features done, mapping done, features done, mapping done, mapping done, results done"; got != want {
+		t.Fatalf("%s, want %s", got, want)
+	}
+	after, err := os.ReadFile(filepath.Join(d.dir, "resnet.onnx"))
+	d.check(err)
+	if !bytes.Equal(before, after) {
+		t.Error("the network on disk was changed")
+	}
+	table, err := os.ReadFile("out/results/tables/controls.csv")
+	d.check(err)
+	for _, want := range []string{",random_weights,r2,", ",shuffled,r2,", ",shuffled,vertices_q05,"} {
+		if !strings.Contains(string(table), want) {
+			t.Errorf("controls.csv has no %s:\n%s", want, table)
+		}
+	}
+	rois, err := os.ReadFile("out/results/tables/rois.csv")
+	d.check(err)
+	if strings.Contains(string(rois), "random") {
+		t.Errorf("a control stands among the mappings:\n%s", rois)
+	}
+	if res, err = Run(t.Context(), o); err != nil || strings.Contains(states(res), "done") {
+		t.Errorf("again: %s, %v", states(res), err)
 	}
 }

@@ -27,6 +27,7 @@ type description struct {
 	ROIs            []roiForm
 	Hierarchy       []Level
 	RDMs            []rdmForm
+	Retinotopy      retinotopyForm
 }
 
 type ceilingForm struct {
@@ -105,6 +106,7 @@ func describe(name string, data []byte) (*description, *strictyaml.Doc, error) {
 	}
 	d := &description{StimulusDegrees: math.NaN()}
 	d.Responses.Rows, d.Responses.ZScore = "images", "none"
+	d.Retinotopy.Convention = "right"
 	d.Ceiling.Kind, d.Ceiling.Missing = "fraction", math.NaN()
 	if err := doc.Decode(d); err != nil {
 		return nil, nil, err
@@ -118,7 +120,7 @@ func describe(name string, data []byte) (*description, *strictyaml.Doc, error) {
 		}
 		return d, doc, d.checkRDMs(doc)
 	}
-	for _, check := range []func(*strictyaml.Doc) error{d.checkHead, d.checkResponses, d.checkCeiling, d.checkPositions, d.checkROIs, d.checkHierarchy} {
+	for _, check := range []func(*strictyaml.Doc) error{d.checkHead, d.checkResponses, d.checkCeiling, d.checkPositions, d.checkROIs, d.checkHierarchy, d.checkRetinotopy} {
 		if err := check(doc); err != nil {
 			return nil, nil, err
 		}

@@ -111,6 +111,7 @@ func (b *builder) plain() []step {
 		{"ceiling", []string{"values", "positions"}, recorded(always(b.givenCeiling))},
 		{"regions", []string{"regions"}, recorded(always(b.givenROIs))},
 		{"hierarchy", []string{"regions"}, recorded(always(b.hierarchy))},
+		{"retinotopy", []string{"positions"}, recorded(always(b.retinotopy))},
 		{"values", []string{"values"}, recorded(always(b.survey))},
 	}
 }

@@ -22,7 +22,7 @@ type rdmForm struct{ File, ROI string }
 
 // checkRDMs: a folder with RDMs has no responses, and nothing that belongs to units.
 func (d *description) checkRDMs(doc *strictyaml.Doc) error {
-	for _, key := range []string{"responses", "ceiling", "positions", "rois", "hierarchy"} {
+	for _, key := range []string{"responses", "ceiling", "positions", "rois", "hierarchy", "retinotopy"} {
 		if doc.Has(key) {
 			return doc.Fault(key, "it belongs to responses of units, and this subject has RDMs").
 				Remedy("write two subjects if there are both")

@@ -14,6 +14,7 @@
 //	repeats     rows that show the same picture (or the same window of it, by content) are averaged, NaN left out
 //	ceiling     from a file, from single trials, or from the repeats; else unknown
 //	positions   vertices of a surface (on fsaverage5, 6 and 7 the embedded sphere), points of a CSV, or none
+//	retinotopy  .npy files of eccentricity and polar angle, a number a unit, for comparison only
 //	rdms        in the place of responses: representational dissimilarities of regions, [pictures, pictures], with
 //	            people, or people and sessions, in front; sessions are averaged; nothing is fitted to them
 //	rois        .annot, .label, .label.gii, .npy, .csv, or a name that every unit gets
@@ -75,6 +76,8 @@ type Subject struct {
 	Ceiling   []float32  // [V] explainable fraction of the variance, 0..1, of the mean over Trials; NaN: unknown
 	NCSNR     []float32  // [V] signal's over noise's standard deviation of single trials; nil: unknown
 	Hierarchy []Level    // ordered, its ROIs as in ROIs; nil: no slope
+
+	Retinotopy *Retinotopy // known from elsewhere; nil: unknown. The fit doesn't see it
 
 	RDMs []RDMs // of regions, in the place of responses; nil for others
 
