@@ -27,7 +27,7 @@ type control struct {
 func (r *setting) controls() []string {
 	want := r.Config.Analyze.Controls
 	switch {
-	case len(want) == 1 && want[0] == "auto" && len(r.settings) > 1, len(want) == 1 && want[0] == "all":
+	case len(want) == 1 && want[0] == "auto" && len(r.run.settings) > 1, len(want) == 1 && want[0] == "all":
 		return []string{analyze.RandomWeights, analyze.Shuffled, analyze.Spun}
 	case len(want) == 1 && (want[0] == "auto" || want[0] == "none"):
 		return nil
