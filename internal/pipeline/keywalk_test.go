@@ -48,6 +48,9 @@ func TestEveryKey(t *testing.T) {
 			continue
 		}
 		value, known := other[key]
+		if of := hyper(key); of != nil {
+			value, known = map[reflect.Kind]string{reflect.Int: "7", reflect.Float64: "0.125", reflect.Bool: "false"}[of.Kind()], true
+		}
 		if !known {
 			t.Errorf("%s: nothing is known of this key: does it change a digest? Give another value of it in `other`, or add it to `never` and to the contract", key)
 			continue
@@ -69,6 +72,17 @@ func TestEveryKey(t *testing.T) {
 			t.Errorf("%s is said to change a digest, and never to", key)
 		}
 	}
+}
+
+// hyper is the type of a hyper-parameter of the fit, nil for other keys. None has 7, 0.125 or false for a default.
+func hyper(key string) reflect.Type {
+	name, ok := strings.CutPrefix(key, "fit.")
+	for _, f := range reflect.VisibleFields(reflect.TypeFor[config.Fit]()) {
+		if tag, _, _ := strings.Cut(f.Tag.Get("yaml"), ","); ok && tag == name && f.Type.Kind() == reflect.Pointer {
+			return f.Type.Elem()
+		}
+	}
+	return nil
 }
 
 // planned is the keys of everything that would be made.
