@@ -195,12 +195,6 @@ func (p *problem) sortUnits() error {
 	return nil
 }
 
-// response is the scaled response of fitted unit v to the subject's image i; NaN if there is none.
-func (p *problem) response(i, v int) float32 {
-	y := float64(p.Subject.Responses[i*p.Subject.Units+p.units[v]])
-	return float32((y - p.mean[v]) * p.inv[v])
-}
-
 // targets writes the responses of some units to some images, [units, images].
 func (p *problem) targets(dst []float32, units []int32, images []int) {
 	n := len(images)
