@@ -45,7 +45,7 @@ func (rt *Runtime) Device(wish string) (device, note string, err error) {
 		return CPU, "running on the CPU, as asked", nil
 	case CUDA, Auto, "":
 	default:
-		return "", "", fault.Inputf("there is no device %q", wish).Remedy("use cpu, cuda or auto")
+		return "", "", fault.Inputf("--device: %q is not cpu, cuda or auto", wish).Remedy("give one of them to --device, or to the YAML key device")
 	}
 	cause := loadCUDA()
 	switch {

@@ -125,7 +125,7 @@ func TestDevice(t *testing.T) {
 		t.Errorf("cpu: %q, %q, %v", d, note, err)
 	}
 	_, _, err := rt.Device("tpu")
-	checkInput(t, "tpu", err, `no device "tpu"`, "cpu, cuda or auto")
+	checkInput(t, "tpu", err, `--device: "tpu" is not`, "cpu, cuda or auto")
 	d, note, err := rt.Device(ort.Auto)
 	if err != nil || note == "" {
 		t.Errorf("auto: %q, %q, %v", d, note, err)

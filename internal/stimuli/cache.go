@@ -5,6 +5,9 @@ import "sync"
 // cacheBytes is how much the decoded photographs of a source may hold: about 50 of 640 x 640 pixels.
 const cacheBytes = 64 << 20
 
+// CacheBytes is the most that a set's decoded photographs take, of so many pictures of usual size (a megabyte each).
+func CacheBytes(pictures int) int64 { return min(cacheBytes, int64(pictures)<<20) }
+
 // cache keeps the pictures asked for last. Goroutines that ask for one that is being decoded wait for it, so
 // workers that share the windows of a photograph decode it once. Failures are not kept.
 type cache struct {

@@ -93,10 +93,19 @@ func Decode(data []byte, maxPixels int) (img *RGB, err error) {
 			Remedy("shrink it; networks see a few hundred pixels a side")
 	}
 	m, err := f.pixels(bytes.NewReader(data))
+	if err != nil && kind == "jpeg" && !endsAsJPEG(data) {
+		err = io.ErrUnexpectedEOF // the decoder has a complaint of its own, about Huffman codes
+	}
 	if err != nil {
 		return nil, broken(kind, err)
 	}
 	return upright(toRGB(m, kind), orientation(data)), nil
+}
+
+// endsAsJPEG says whether an end-of-image marker stands behind the last start-of-scan marker. Neither can be part of
+// a scan's data.
+func endsAsJPEG(data []byte) bool {
+	return bytes.LastIndex(data, []byte{0xff, 0xd9}) > bytes.LastIndex(data, []byte{0xff, 0xda})
 }
 
 // uprightSize is a picture's width and height after its EXIF orientation, from the header alone.

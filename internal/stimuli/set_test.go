@@ -8,6 +8,7 @@ import (
 	"errors"
 	"image"
 	"image/color"
+	"image/jpeg"
 	"image/png"
 	"io/fs"
 	"os"
@@ -243,6 +244,29 @@ func TestFaults(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A JPEG says that it is cut short wherever it was cut, and that it is damaged where it goes on to its end.
+func TestCutJPEG(t *testing.T) {
+	img := image.NewRGBA(image.Rect(0, 0, 64, 48))
+	for i := range img.Pix {
+		img.Pix[i] = byte(i*i/7 + i)
+	}
+	var b bytes.Buffer
+	if err := jpeg.Encode(&b, img, nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := b.Bytes()
+	for cut := 20; cut < len(whole)-2; cut += 17 {
+		if _, err := Decode(whole[:cut], 0); err == nil || !strings.Contains(err.Error(), "cut short") {
+			t.Errorf("cut at %d of %d bytes: %v", cut, len(whole), err)
+		}
+	}
+	hole := slices.Clone(whole)
+	copy(hole[len(hole)/2:], []byte{0xff, 0xd0, 0xff, 0xd3, 0xff, 0xd0})
+	if _, err := Decode(hole, 0); err == nil || strings.Contains(err.Error(), "cut short") {
+		t.Errorf("markers in the middle: %v", err)
 	}
 }
 

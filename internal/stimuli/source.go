@@ -25,6 +25,7 @@ type Options struct {
 	Where     string // what messages call the folder: its path as the user wrote it; "": dir
 	MaxPixels int    // pixels of the largest picture that is decoded; 0: DefaultMaxPixels
 	Workers   int    // goroutines that read and digest files; 0: GOMAXPROCS
+	Forget    bool   // keep no decoded photograph: Pixels decodes every time, for those who measure it
 }
 
 // DefaultMaxPixels bounds what a picture may claim to be: a few kilobytes of PNG can ask for gigabytes of memory.
@@ -83,6 +84,7 @@ type source struct {
 	files     map[string]file                 // by path below dir; complete before the set is handed out, then only read
 	array     func(name string) (*RGB, error) // of pictures that lie in an array; nil: they are files
 	decoded   cache
+	forget    bool
 }
 
 // file is what opening the set learnt about one file.
@@ -92,7 +94,7 @@ type file struct {
 }
 
 func newSource(fsys fs.FS, dir string, o Options) *source {
-	s := &source{fsys: fsys, dir: path.Clean(dir), where: o.Where, maxPixels: o.MaxPixels, files: map[string]file{}}
+	s := &source{fsys: fsys, dir: path.Clean(dir), where: o.Where, maxPixels: o.MaxPixels, files: map[string]file{}, forget: o.Forget}
 	if s.where == "" {
 		s.where = s.dir
 	}
@@ -294,7 +296,7 @@ func (s *source) read(name, place string) ([]byte, error) {
 
 // photo is a file's picture, from the cache if it was asked for lately.
 func (s *source) photo(name string) (*RGB, error) {
-	return s.decoded.get(name, func() (*RGB, error) {
+	decode := func() (*RGB, error) {
 		if s.array != nil {
 			return s.fromArray(name)
 		}
@@ -311,7 +313,11 @@ func (s *source) photo(name string) (*RGB, error) {
 			return nil, f.In("%s", s.place(name))
 		}
 		return img, err
-	})
+	}
+	if s.forget {
+		return decode()
+	}
+	return s.decoded.get(name, decode)
 }
 
 // fromArray is a picture that lies in an array.
