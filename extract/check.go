@@ -8,6 +8,7 @@ import (
 	"cortexmap/internal/fault"
 	"cortexmap/internal/onnx"
 	"cortexmap/internal/ort"
+	"cortexmap/internal/stimuli"
 	"cortexmap/internal/store"
 )
 
@@ -16,39 +17,67 @@ import (
 // largest number at most.
 const aloneTolerance = 2e-3
 
-// check makes sure, on the first pictures of a set, that reading the layers leaves the model's own outputs
-// as they were, and that an image's tokens don't depend on its neighbours in the batch. rows is one batch.
-func (x *extraction) check(ctx context.Context, rows []int) error {
-	room := x.feed.room(x.batch)
-	var kept []int
+// firstPictures decodes the first pictures of a set that can be decoded, as many as a batch may have at most.
+func (x *extraction) firstPictures(ctx context.Context, rows []int) ([]*stimuli.RGB, error) {
+	var first []*stimuli.RGB
 	for _, row := range rows {
+		if len(first) == x.net.batch(x.o.Batch) {
+			break
+		}
 		img, err := x.set.Pixels(row)
 		switch {
 		case err == nil:
-			room.put(len(kept), img)
-			kept = append(kept, row)
+			first = append(first, img)
 		case !x.o.KeepGoing:
-			return err
+			return nil, err
 		}
 		if err := ctx.Err(); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	if len(kept) == 0 {
-		return nil
+	if len(first) == 0 {
+		return nil, x.nothingDecoded()
 	}
-	tapped, own, err := x.runOnce(ctx, x.stream.sessions[0], room, len(kept), true)
+	return first, nil
+}
+
+// tried is what came out of the first batch.
+type tried struct {
+	pictures *pictures
+	n        int         // of them
+	tokens   [][]uint16  // a layer each
+	own      [][]float32 // the model's own outputs
+}
+
+// try runs the first batch on a session with taps and so many outputs of the model's own behind them. Where there are
+// fewer pictures than a batch has, the last stands in for the others, so that memory and time are a batch's.
+func (x *extraction) try(ctx context.Context, s *ort.Session, first []*stimuli.RGB, batch, own int) (t tried, err error) {
+	t = tried{pictures: x.feed.room(batch), n: batch}
+	for i := range batch {
+		t.pictures.put(i, first[min(i, len(first)-1)])
+	}
+	x.stream = &stream{feed: x.feed, batch: batch, outputs: x.outputs()}
+	t.tokens, t.own, err = x.runOnce(ctx, s, t.pictures, batch, true, own)
+	return t, err
+}
+
+// check makes sure, on the first batch, that reading the layers leaves the model's own outputs as they were, and that
+// an image's tokens don't depend on its neighbours in the batch. s is the session of the first batch.
+func (x *extraction) check(ctx context.Context, s *ort.Session, first []*stimuli.RGB, t tried) error {
+	single := x.feed.room(max(1, int(x.feed.frozen)))
+	single.put(0, first[0])
+	alone, _, err := x.runOnce(ctx, s, single, 1, true, len(t.own))
 	if err != nil {
 		return err
 	}
-	if err := x.checkOwn(ctx, room, len(kept), own); err != nil {
+	if err := x.checkOwn(ctx, t); err != nil {
 		return err
 	}
-	return x.checkAlone(ctx, room, tapped)
+	return x.checkAlone(t.tokens, alone)
 }
 
-// runOnce runs n pictures and returns copies of the taps and the model's own outputs.
-func (x *extraction) runOnce(ctx context.Context, s *ort.Session, room *pictures, n int, taps bool) (tapped [][]uint16, own [][]float32, err error) {
+// runOnce runs n pictures and returns copies of the taps, which come first, and of the model's own outputs.
+func (x *extraction) runOnce(ctx context.Context, s *ort.Session, room *pictures, n int, taps bool, outputs int) (tapped [][]uint16, own [][]float32, err error) {
 	for f := int(x.feed.frozen); n < f; n++ {
 		room.move(n, n-1)
 	}
@@ -57,43 +86,46 @@ func (x *extraction) runOnce(ctx context.Context, s *ort.Session, room *pictures
 		return nil, nil, err
 	}
 	defer closeAll(in)
-	out := make([]*ort.Tensor, len(x.own))
+	var out []*ort.Tensor
 	if taps {
 		r := x.stream.newResult()
 		if out, err = x.stream.views(r, n); err != nil {
 			return nil, nil, err
 		}
-		tapped = r.half[:len(x.net.Layers)]
+		tapped = r.half
 	}
+	out = append(out, make([]*ort.Tensor, outputs)...)
 	defer func() { closeAll(out) }()
 	if err := s.Run(ctx, in, out); err != nil {
 		return nil, nil, err
 	}
-	for _, t := range out[len(out)-len(x.own):] {
+	for _, t := range out[len(out)-outputs:] {
 		own = append(own, slices.Clone(t.F32()))
 	}
 	return tapped, own, nil
 }
 
 // checkOwn compares the model's outputs with those of the untouched model.
-func (x *extraction) checkOwn(ctx context.Context, room *pictures, n int, tapped [][]float32) error {
-	if len(x.own) == 0 {
+func (x *extraction) checkOwn(ctx context.Context, t tried) error {
+	if len(t.own) == 0 {
 		return nil
 	}
 	b := onnx.NewBuilder(x.net.Model.Opset())
-	s, err := x.net.session(x.rt, b, ownOutputs(b, &x.net.Model.Graph), x.net.threadsEach(x.threads))
+	names := ownOutputs(b, &x.net.Model.Graph)
+	s, err := x.net.session(x.rt, b, names, x.threads)
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	_, plain, err := x.runOnce(ctx, s, room, n, false)
+	_, plain, err := x.runOnce(ctx, s, t.pictures, t.n, false, len(names))
 	if err != nil {
 		return err
 	}
+	tapped := t.own
 	limit := outputTolerance(x.net.Model)
 	for i := range plain {
 		if d := relative(tapped[i], plain[i]); d > limit {
-			return fault.New(fault.Bug, "reading the layers changes the model's output %s by %.1e of its largest value; %.0e is allowed", x.own[i], d, limit).In("%s", x.net.Path)
+			return fault.New(fault.Bug, "reading the layers changes the model's output %s by %.1e of its largest value; %.0e is allowed", names[i], d, limit).In("%s", x.net.Path)
 		}
 	}
 	return nil
@@ -115,14 +147,14 @@ func outputTolerance(m *onnx.Model) float64 {
 	return 1e-5
 }
 
-// checkAlone runs the first picture alone (in every place of a frozen batch) and compares its tokens.
-func (x *extraction) checkAlone(ctx context.Context, room *pictures, batch [][]uint16) error {
-	alone, _, err := x.runOnce(ctx, x.stream.sessions[0], room, 1, true)
-	if err != nil {
-		return err
-	}
-	for i, l := range x.net.Layers {
+// checkAlone compares the first picture's tokens alone with those inside the batch. Where they are the same to the
+// last bit, tokens don't depend on the batch at all: among the 10⁵ numbers of a picture and more, roundings to
+// binary16 would differ somewhere if the float32 numbers before them did.
+func (x *extraction) checkAlone(batch, alone [][]uint16) error {
+	x.free = true
+	for i, l := range x.layers {
 		k := x.stream.outputs[i].numbers()
+		x.free = x.free && slices.Equal(alone[i][:k], batch[i][:k])
 		a, b := make([]float32, k), make([]float32, k)
 		store.FloatSlice(a, alone[i][:k])
 		store.FloatSlice(b, batch[i][:k])

@@ -1,6 +1,8 @@
 package extract
 
 import (
+	"math/rand/v2"
+
 	"cortexmap/internal/fault"
 	"cortexmap/internal/onnx"
 	"cortexmap/internal/ort"
@@ -103,6 +105,19 @@ func (f *feed) room(n int) *pictures {
 		p.u8 = make([]byte, n*f.numbers())
 	default:
 		p.f32 = make([]float32, n*f.numbers())
+	}
+	return p
+}
+
+// noise is room for n pictures, filled with noise: what the network is measured with before a picture is decoded.
+func (f *feed) noise(n int) *pictures {
+	p, x := f.room(n), make([]float32, f.numbers())
+	rng := rand.New(rand.NewPCG(11, uint64(f.numbers())))
+	for i := range n {
+		for j := range x {
+			x[j] = float32(rng.NormFloat64())
+		}
+		p.set(i, x)
 	}
 	return p
 }

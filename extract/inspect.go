@@ -3,7 +3,6 @@ package extract
 import (
 	"context"
 	"encoding/hex"
-	"slices"
 	"time"
 
 	"cortexmap/internal/onnx"
@@ -52,18 +51,19 @@ type ReportFound struct {
 
 // Estimate says what extracting so many images takes.
 type Estimate struct {
-	Images          int     `json:"images"`
-	BytesAnImage    int64   `json:"bytes_an_image"`             // of the feature store
-	Bytes           int64   `json:"bytes"`                      // for all images
-	Batch           int     `json:"batch,omitempty"`            // that was timed
-	SecondsAnImage  float64 `json:"seconds_an_image,omitempty"` // of the network with its taps, decoding apart; 0: not run
-	Seconds         float64 `json:"seconds,omitempty"`          // for all images
-	BuffersAndModel int64   `json:"memory_bytes,omitempty"`     // model, batches and results in memory, ONNX Runtime's own apart
+	Images         int     `json:"images"`
+	BytesAnImage   int64   `json:"bytes_an_image"`             // of the feature store, not compressed
+	Bytes          int64   `json:"bytes"`                      // for all images
+	Batch          int     `json:"batch,omitempty"`            // that was chosen, measured and timed
+	Sessions       int     `json:"sessions,omitempty"`         // that run side by side
+	SecondsAnImage float64 `json:"seconds_an_image,omitempty"` // of the network with its taps, decoding apart; 0: not run
+	Seconds        float64 `json:"seconds,omitempty"`          // for all images
+	Memory         int64   `json:"memory_bytes,omitempty"`     // the most that the process has at once
 }
 
-// Inspect tells what is known about the network, and times two batches of noise for the estimate. With rt nil
-// nothing is run and no time is told.
-func (n *Network) Inspect(ctx context.Context, rt *ort.Runtime, images int) (Report, error) {
+// Inspect tells what is known about the network, and measures batches of noise for the estimate, as extraction does
+// before it starts. memory is as RunOptions'. With rt nil nothing is run, and neither time nor memory is told.
+func (n *Network) Inspect(ctx context.Context, rt *ort.Runtime, images int, memory int64) (Report, error) {
 	r := Report{Model: n.reportModel(), Layers: n.Layers, Preprocessing: describeCard(n.Card), Warnings: n.Warnings}
 	if r.Warnings == nil {
 		r.Warnings = []store.Warning{}
@@ -73,18 +73,14 @@ func (n *Network) Inspect(ctx context.Context, rt *ort.Runtime, images int) (Rep
 	}
 	e := &r.Estimate
 	e.Images = images
-	for _, l := range n.Layers {
-		e.BytesAnImage += int64(store.Tokens * l.Width * 2)
-	}
+	e.BytesAnImage = bytesAnImage(n.Layers, FitGrid)
 	e.Bytes = e.BytesAnImage * int64(images)
 	if rt == nil {
 		return r, nil
 	}
-	e.Batch = n.batch(0)
-	if err := n.timeBatches(ctx, rt, e); err != nil {
+	if err := n.estimate(ctx, rt, e, ort.MemoryBudget(memory)); err != nil {
 		return r, n.placed(err)
 	}
-	e.Seconds = e.SecondsAnImage * float64(images)
 	return r, nil
 }
 
@@ -113,28 +109,34 @@ func reportInput(v onnx.Value) ReportInput {
 	return in
 }
 
-// timeBatches times batches of noise on one of the sessions that would run side by side: the shortest of
-// those after the first, which warms caches up and counts only where one takes seconds.
-func (n *Network) timeBatches(ctx context.Context, rt *ort.Runtime, e *Estimate) error {
-	x := &extraction{net: n, rt: rt, feed: n.feed, batch: e.Batch, threads: ort.Threads(n.threads)}
-	x.stream = &stream{feed: n.feed, batch: e.Batch}
-	if err := x.tapped(); err != nil {
+// estimate plans an extraction and times batches of noise: the shortest of those after the first, which warms caches
+// up and counts only where one takes seconds.
+func (n *Network) estimate(ctx context.Context, rt *ort.Runtime, e *Estimate, budget int64) error {
+	x := &extraction{net: n, rt: rt, feed: n.feed, layers: n.Layers}
+	b := onnx.NewBuilder(n.Model.Opset())
+	taps, own := x.taps(b), ownOutputs(b, &n.Model.Graph)
+	started := ort.Memory()
+	try := func(s *ort.Session, batch int) error {
+		x.stream = &stream{feed: n.feed, batch: batch, outputs: x.outputs()}
+		_, _, err := x.runOnce(ctx, s, n.feed.noise(batch), batch, true, len(own))
 		return err
 	}
-	defer x.stream.close()
-	room := n.feed.room(e.Batch)
-	var times []float64
-	for started := time.Now(); len(times) == 0 || len(times) < 3 && time.Since(started) < time.Second; {
+	p, s, err := n.plan(rt, b, append(taps, own...), planOptions{threads: ort.Threads(n.threads), grid: FitGrid, images: e.Images, budget: budget, try: try})
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	best := p.seconds
+	for again, begun := 0, time.Now(); again < 3 && time.Since(begun) < time.Second; again++ {
 		t := time.Now()
-		if _, _, err := x.runOnce(ctx, x.stream.sessions[0], room, e.Batch, true); err != nil {
+		if err := try(s, p.batch); err != nil {
 			return err
 		}
-		times = append(times, time.Since(t).Seconds())
+		best = min(best, time.Since(t).Seconds())
 	}
-	best := slices.Min(times[min(1, len(times)-1):])
-	sessions := len(x.stream.sessions)
-	e.SecondsAnImage = best / float64(e.Batch*sessions)
-	buffers := int64(sessions+2)*int64(4*n.feed.numbers()) + int64(sessions+1)*e.BytesAnImage
-	e.BuffersAndModel = int64(sessions)*n.Model.Size + int64(e.Batch)*buffers
+	e.Batch, e.Sessions = p.batch, p.sessions
+	e.SecondsAnImage = best / float64(p.batch*p.sessions)
+	e.Seconds = e.SecondsAnImage * float64(e.Images)
+	e.Memory = started + p.memory(n, FitGrid, e.Images)
 	return nil
 }

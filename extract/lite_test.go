@@ -37,7 +37,7 @@ func classes(t *testing.T, net *Network, set *stimuli.Set, rows []int) []int {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &extraction{net: net, feed: net.feed, own: []string{"logits"}}
+	x := &extraction{net: net, feed: net.feed}
 	x.stream = &stream{feed: net.feed, set: set, batch: 1}
 	defer s.Close()
 	room := net.feed.room(1)
@@ -48,7 +48,7 @@ func classes(t *testing.T, net *Network, set *stimuli.Set, rows []int) []int {
 			t.Fatal(err)
 		}
 		room.put(0, img)
-		_, own, err := x.runOnce(context.Background(), s, room, 1, false)
+		_, own, err := x.runOnce(context.Background(), s, room, 1, false, 1)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -2,10 +2,15 @@ package extract
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"fmt"
 	"log/slog"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime/debug"
+	"strconv"
+	"strings"
 	"time"
 
 	"cortexmap/internal/fault"
@@ -22,16 +27,21 @@ const PartRows = 1024
 
 // RunOptions are the settings of an extraction.
 type RunOptions struct {
-	Key         string // of the store, written into its files
-	Name        string // what people call the network; "": the file's stem
-	Protocol    string // sound (also "") or paper
-	Grid        int    // cells a side of the fit grid; 0: FitGrid
-	Batch       int    // images in a batch; 0: chosen
-	PartRows    int    // image rows in a part; 0: PartRows
-	Threads     int    // 0: the cores this process may use
-	Compression string // none (also ""), snappy, zstd
-	KeepGoing   bool   // leave out pictures that can't be decoded instead of stopping
-	Version     string // of cortexmap, for the manifest
+	Key         string   // of the store, written into its files
+	Name        string   // what people call the network; "": the file's stem
+	Protocol    string   // sound (also "") or paper
+	Grid        int      // cells a side of the fit grid; 0: FitGrid
+	Batch       int      // images in a batch; 0: chosen
+	Memory      int64    // bytes that the process may have; 0: ort.MemoryBudget(0)
+	Components  int      // K > 0: only so many principal components a layer are kept
+	Train       []int    // the pictures of the set that components are fitted on
+	Settings    string   // digest of all that determines a picture's tokens but the picture; "": nothing is copied
+	Donors      []string // folders of finished stores, of which those with the same settings give their rows
+	PartRows    int      // image rows in a part; 0: PartRows
+	Threads     int      // 0: the cores this process may use
+	Compression string   // none (also ""), snappy, zstd
+	KeepGoing   bool     // leave out pictures that can't be decoded instead of stopping
+	Version     string   // of cortexmap, for the manifest
 	Progress    func(done, total int)
 	Log         *slog.Logger
 }
@@ -72,12 +82,17 @@ type extraction struct {
 	dir     string
 	o       RunOptions
 	feed    *feed
+	layers  []store.Layer // as they are stored
+	basis   []basis       // of each layer's components; nil: everything is kept
+	kept    *store.Components
 	stream  *stream
-	own     []string // the model's own outputs that are compared
-	batch   int
+	plan    schedule
 	threads int
 	part    int // rows in a part
-	done    int // images finished
+	donors  []*donor
+	free    bool // tokens don't depend on the batch, to the last bit
+	done    int  // images finished
+	copied  int
 	lost    []int
 	seconds map[string]float64
 }
@@ -94,15 +109,16 @@ type extraction struct {
 // same alone and inside a batch.
 //
 // A picture that can't be decoded is a fault naming it, or with KeepGoing left out and listed in the
-// manifest. A number that is not finite in binary16 is a fault naming layer and picture. When ctx ends, Run
-// returns its error within a batch; finished parts stay.
+// manifest. A number that is not finite in binary16 is a fault naming layer and picture. What memory or disk
+// can't hold is refused before anything is written. When ctx ends, Run returns its error within a batch;
+// finished parts stay.
 func Run(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Set, dir string, o RunOptions) (store.Manifest, error) {
 	x := &extraction{net: net, rt: rt, set: set, dir: dir, o: o, seconds: map[string]float64{}}
+	defer x.close()
+	started := time.Now()
 	if err := x.prepare(); err != nil {
 		return store.Manifest{}, net.placed(err)
 	}
-	defer x.stream.close()
-	started := time.Now()
 	if err := x.parts(ctx); err != nil {
 		return store.Manifest{}, net.placed(err)
 	}
@@ -110,7 +126,16 @@ func Run(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Set, d
 	return x.finish()
 }
 
-// prepare opens the tapped session.
+func (x *extraction) close() {
+	if x.stream != nil {
+		x.stream.close()
+	}
+	for _, d := range x.donors {
+		d.Close()
+	}
+}
+
+// prepare checks what can be checked without running the network.
 func (x *extraction) prepare() error {
 	if p := x.o.protocol(); p != Sound && p != Paper {
 		return fault.Inputf("extract.protocol: %q is neither sound nor paper", p)
@@ -124,81 +149,176 @@ func (x *extraction) prepare() error {
 	}
 	x.feed.frozen = x.net.feed.frozen
 	x.threads = ort.Threads(x.o.Threads)
-	x.batch = x.net.batch(x.o.Batch)
-	x.part = x.o.PartRows
-	if x.part == 0 {
-		x.part = PartRows
-	}
-	x.part = (x.part + x.batch - 1) / x.batch * x.batch
-	x.stream = &stream{feed: x.feed, set: x.set, batch: x.batch, workers: x.threads, keepGoing: x.o.KeepGoing}
-	return x.tapped()
+	x.layers = componentLayers(x.net.Layers, x.o.Components)
+	return x.disk()
 }
 
-func (x *extraction) tapped() (err error) {
+// outputs are the session's, a layer each.
+func (x *extraction) outputs() []output {
+	g := int64(x.o.grid())
+	var all []output
+	for _, l := range x.layers {
+		all = append(all, output{dims: []int64{g*g + 1, int64(l.Width)}, half: true})
+	}
+	return all
+}
+
+// taps adds the nodes that make what is stored, and returns their outputs' names.
+func (x *extraction) taps(b *onnx.Builder) (names []string) {
+	for i, l := range x.net.Layers {
+		t := x.net.tap(b, l)
+		if x.basis == nil {
+			names = append(names, t.fit(x.o.grid(), x.o.protocol()))
+		} else {
+			names = append(names, t.components(x.o.grid(), x.o.protocol(), x.basis[i]))
+		}
+	}
+	return names
+}
+
+// open decides how the network is run, checks on the first pictures that reading the layers is harmless, and opens
+// the sessions. What is measured and checked is a session that computes the model's own outputs too; those of the run
+// leave out what comes after the last layer.
+func (x *extraction) open(ctx context.Context, rows []int) error {
+	started := time.Now()
+	first, err := x.firstPictures(ctx, rows)
+	if err != nil {
+		return err
+	}
 	b := onnx.NewBuilder(x.net.Model.Opset())
-	g := x.o.grid()
-	var names []string
-	for _, l := range x.net.Layers {
-		names = append(names, x.net.tap(b, l).fit(g, x.o.protocol()))
-		x.stream.outputs = append(x.stream.outputs, output{dims: []int64{int64(g*g + 1), int64(l.Width)}, half: true})
+	taps, own := x.taps(b), ownOutputs(b, &x.net.Model.Graph)
+	var t tried
+	p, s, err := x.net.plan(x.rt, b, append(taps, own...), planOptions{batch: x.o.Batch, threads: x.threads, grid: x.o.grid(), images: x.set.Len(),
+		budget: ort.MemoryBudget(x.o.Memory), try: func(s *ort.Session, batch int) (err error) {
+			t, err = x.try(ctx, s, first, batch, len(own))
+			return err
+		}})
+	if err != nil {
+		return err
 	}
-	x.own = ownOutputs(b, &x.net.Model.Graph)
-	for range x.own {
-		x.stream.outputs = append(x.stream.outputs, output{free: true})
+	x.plan = p
+	x.stream = &stream{feed: x.feed, set: x.set, batch: p.batch, workers: x.threads, keepGoing: x.o.KeepGoing, outputs: x.outputs()}
+	err = x.check(ctx, s, first, t)
+	s.Close()
+	if err != nil {
+		return err
 	}
-	x.stream.sessions, err = x.net.sessions(x.rt, b, append(names, x.own...), x.threads)
-	return err
-}
-
-// batch is the number of images in a batch: the export's, one where neighbours would matter, the user's, or
-// 4 (the fastest on a CPU: larger ones leave its caches), halved until the inputs and the layers as they come
-// take less than 256 MB.
-func (n *Network) batch(asked int) int {
-	switch {
-	case n.feed.frozen > 0:
-		return int(n.feed.frozen)
-	case n.dynamic:
-		return 1
-	case asked > 0:
-		return asked
+	x.seconds["check"] = time.Since(started).Seconds()
+	started = time.Now()
+	b = onnx.NewBuilder(x.net.Model.Opset())
+	taps = x.taps(b)
+	for range p.sessions {
+		s, err := x.net.session(x.rt, b, taps, p.threads)
+		if err != nil {
+			return err
+		}
+		x.stream.sessions = append(x.stream.sessions, s)
 	}
-	bytes := 4 * n.feed.numbers()
-	for _, l := range n.Layers {
-		bytes += 4 * l.Width * (l.Prefix + l.Grid[0]*l.Grid[1])
-	}
-	b := 4
-	for b > 1 && b*bytes > 256<<20 {
-		b /= 2
-	}
-	return b
+	debug.FreeOSMemory() // the models' bytes: ONNX Runtime has its own by now
+	x.seconds["open"] = time.Since(started).Seconds()
+	return nil
 }
 
 // parts does what is not done yet.
 func (x *extraction) parts(ctx context.Context) error {
-	checked := false
+	if err := x.componentBasis(ctx); err != nil {
+		return err
+	}
+	batch, err := x.batchOf(ctx)
+	if err != nil {
+		return err
+	}
+	x.part = x.o.PartRows
+	if x.part == 0 {
+		x.part = PartRows
+	}
+	x.part = (x.part + batch - 1) / batch * batch
+	var rows []int // not finished
 	for p := 0; p*x.part < x.set.Len(); p++ {
-		rows := span(p*x.part, min((p+1)*x.part, x.set.Len()))
-		if lost, ok := x.finished(p, rows); ok {
+		of := span(p*x.part, min((p+1)*x.part, x.set.Len()))
+		if lost, ok := x.finished(p, of); ok {
 			x.lost = append(x.lost, lost...)
-			x.advance(len(rows))
+			x.advance(len(of))
 			continue
 		}
-		if !checked {
-			t := time.Now()
-			if err := x.check(ctx, rows[:min(x.batch, len(rows))]); err != nil {
-				return err
-			}
-			checked = true
-			x.seconds["check"] = time.Since(t).Seconds()
-		}
-		if err := x.writePart(ctx, p, rows); err != nil {
+		rows = append(rows, of...)
+	}
+	if len(rows) > 0 {
+		if err := x.fill(ctx, rows); err != nil {
 			return err
 		}
 	}
 	if len(x.lost) == x.set.Len() {
-		return fault.Inputf("none of the %d pictures of %s could be decoded", x.set.Len(), x.set.Name).Remedy("check that the folder holds png, jpeg, webp, tiff or bmp files")
+		return x.nothingDecoded()
 	}
 	return nil
+}
+
+func (x *extraction) nothingDecoded() error {
+	return fault.Inputf("none of the %d pictures of %s could be decoded", x.set.Len(), x.set.Name).Remedy("check that the folder holds png, jpeg, webp, tiff or bmp files")
+}
+
+// batchName is the file in which an unfinished store keeps its batch size, so that a run that goes on from it cuts
+// the same batches whatever memory is there by then.
+const batchName = ".batch"
+
+// batchOf is the batch size: what an interrupted run began with, or what is found by opening the network.
+func (x *extraction) batchOf(ctx context.Context) (int, error) {
+	path := filepath.Join(x.dir, batchName)
+	if data, err := os.ReadFile(path); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(data))); err == nil && n > 0 && (x.o.Batch == 0 || x.net.batch(x.o.Batch) == n) {
+			x.plan.batch, x.o.Batch = n, n
+			return n, nil
+		}
+	}
+	if err := x.open(ctx, span(0, x.set.Len())); err != nil {
+		return 0, err
+	}
+	return x.plan.batch, nil
+}
+
+// fill computes the rows that are not finished, or copies them.
+func (x *extraction) fill(ctx context.Context, rows []int) error {
+	if x.stream == nil {
+		if err := x.open(ctx, rows); err != nil {
+			return err
+		}
+	}
+	from := x.copies(rows)
+	compute := rows
+	if len(from) > 0 {
+		compute = nil
+		for _, row := range rows {
+			if _, ok := from[row]; !ok {
+				compute = append(compute, row)
+			}
+		}
+	}
+	x.announce(len(compute))
+	t := time.Now()
+	w := newPartWriter(ctx, x, rows, from)
+	err := x.stream.run(ctx, compute, w.write)
+	if err == nil {
+		err = w.rest()
+	}
+	x.seconds["stream"] = time.Since(t).Seconds()
+	t = time.Now()
+	if e := w.wait(err); err == nil {
+		err = e
+	}
+	x.seconds["close"] = time.Since(t).Seconds()
+	return err
+}
+
+// announce says what is about to happen.
+func (x *extraction) announce(compute int) {
+	if x.o.Log == nil {
+		return
+	}
+	seconds := x.plan.seconds / float64(x.plan.batch*x.plan.sessions) * float64(compute)
+	x.o.Log.Info("estimate", "pictures", compute, "copied", x.copied, "batch", x.plan.batch, "sessions", x.plan.sessions,
+		"disk", gib(int64(x.set.Len())*bytesAnImage(x.layers, x.o.grid())), "memory", gib(x.plan.memory(x.net, x.o.grid(), x.set.Len())),
+		"network_seconds", math.Round(seconds))
 }
 
 func span(from, to int) []int {
@@ -222,13 +342,13 @@ func (x *extraction) meta(l store.Layer) store.FeatureMeta {
 }
 
 func (x *extraction) path(l store.Layer, part int) string {
-	return store.PartPath(x.dir, l, len(x.net.Layers), part)
+	return store.PartPath(x.dir, l, len(x.layers), part)
 }
 
 // finished says whether every layer has this part already, whole and of these images, and which rows were
 // left out of it.
 func (x *extraction) finished(part int, rows []int) (lost []int, ok bool) {
-	for i, l := range x.net.Layers {
+	for i, l := range x.layers {
 		images, index, err := store.ReadPart(x.path(l, part), x.meta(l))
 		if err != nil {
 			return nil, false
@@ -255,86 +375,23 @@ func (x *extraction) finished(part int, rows []int) (lost []int, ok bool) {
 	return lost, true
 }
 
-// writePart computes one part of every layer.
-func (x *extraction) writePart(ctx context.Context, part int, rows []int) error {
-	w := &partWriter{x: x}
-	defer w.abort()
-	for _, l := range x.net.Layers {
-		f, err := store.NewFeatureWriter(x.path(l, part), x.meta(l))
-		if err != nil {
-			return err
-		}
-		w.files = append(w.files, f)
-	}
-	if err := x.stream.run(ctx, rows, w.write); err != nil {
-		return err
-	}
-	t := time.Now()
-	for _, f := range w.files {
-		if err := f.Close(); err != nil {
-			return err
-		}
-	}
-	x.seconds["close"] += time.Since(t).Seconds()
-	return nil
-}
-
-// partWriter is the sink of one part.
-type partWriter struct {
-	x     *extraction
-	files []*store.FeatureWriter
-	row   []byte
-}
-
-func (w *partWriter) abort() {
-	for _, f := range w.files {
-		f.Abort()
-	}
-}
-
-func (w *partWriter) write(r *result) error {
-	for i, f := range w.files {
-		n := w.x.stream.outputs[i].numbers()
-		for k, row := range r.rows {
-			tokens := r.half[i][k*n : (k+1)*n]
-			if err := w.append(f, i, row, tokens); err != nil {
-				return err
-			}
-		}
-	}
-	w.x.lost = append(w.x.lost, r.lost...)
-	w.x.advance(len(r.rows) + len(r.lost))
-	return nil
-}
-
-func (w *partWriter) append(f *store.FeatureWriter, layer, row int, tokens []uint16) error {
-	w.row = w.row[:0]
-	bad := false
-	for _, h := range tokens {
-		bad = bad || h&0x7c00 == 0x7c00 // Inf and NaN have all exponent bits set
-		w.row = binary.LittleEndian.AppendUint16(w.row, h)
-	}
-	if bad {
-		return w.x.notFinite(layer, row)
-	}
-	return f.Append(w.x.set.Stimuli[row].Digest, int64(row), w.row)
-}
-
 func (x *extraction) notFinite(layer, row int) error {
-	return fault.Inputf("layer %s has a value that is infinite, not a number, or above 65504 (binary16's largest) for the picture %s", x.net.Layers[layer].Name, x.set.Stimuli[row].Label()).
+	return fault.Inputf("layer %s has a value that is infinite, not a number, or above 65504 (binary16's largest) for the picture %s", x.layers[layer].Name, x.set.Stimuli[row].Label()).
 		In("%s", x.net.Path).Remedy("leave the layer out with extract.layers, or check the export and the preprocessing")
 }
 
 // finish writes layers and manifest.
 func (x *extraction) finish() (store.Manifest, error) {
-	s := x.stream
-	for name, ns := range map[string]int64{"decode": s.decoding.Load(), "run": s.running.Load(), "write": s.sinking.Load()} {
-		x.seconds[name] = time.Duration(ns).Seconds()
+	if s := x.stream; s != nil {
+		for name, ns := range map[string]int64{"decode": s.decoding.Load(), "run": s.running.Load(), "write": s.sinking.Load()} {
+			x.seconds[name] = time.Duration(ns).Seconds()
+		}
 	}
 	images := x.set.Digest()
 	m := store.Manifest{Key: x.o.Key, Model: x.net.Ref(x.o.Name), ImageSet: x.set.Name, ImagesSHA256: hex.EncodeToString(images[:]),
 		Images: x.set.Len() - len(x.lost), Grid: x.o.grid(), Protocol: x.o.protocol(), Preprocessing: describeCard(x.o.card(x.net)),
-		Precision: "float32", Provider: x.provider(), Library: x.rt.Version(), Batch: x.batch, Threads: x.threads, Compression: x.compression(),
+		Precision: "float32", Provider: x.provider(), Library: x.rt.Version(), Batch: x.plan.batch, Threads: x.threads, Compression: x.compression(),
+		Settings: x.o.Settings, BatchFree: x.free, Copied: x.copied, Components: x.kept,
 		Warnings: x.net.Warnings, Seconds: x.seconds, Version: x.o.Version}
 	for _, row := range x.lost {
 		m.LeftOut = append(m.LeftOut, x.set.Stimuli[row].Label())
@@ -343,10 +400,18 @@ func (x *extraction) finish() (store.Manifest, error) {
 		m.Warnings = append(m.Warnings[:len(m.Warnings):len(m.Warnings)], store.Warning{ID: "pictures-left-out",
 			Text: fmt.Sprintf("%d of %d pictures could not be decoded and are left out", len(x.lost), x.set.Len())})
 	}
-	if err := store.WriteLayers(x.dir, x.net.Layers); err != nil {
+	for _, d := range x.donors {
+		if d.rows > 0 {
+			m.CopiedFrom = append(m.CopiedFrom, filepath.Base(d.Dir()))
+		}
+	}
+	if err := store.WriteLayers(x.dir, x.layers); err != nil {
 		return m, err
 	}
-	return m, store.WriteManifest(x.dir, m)
+	if err := store.WriteManifest(x.dir, m); err != nil {
+		return m, err
+	}
+	return m, x.tidy()
 }
 
 func (x *extraction) provider() string {

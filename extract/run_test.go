@@ -351,7 +351,7 @@ func TestInspect(t *testing.T) {
 	rt := orttest.Runtime(t)
 	path := filepath.Join(testdata, "demo", "lite0.onnx")
 	net := openNetwork(t, path, NetworkOptions{})
-	r, err := net.Inspect(context.Background(), rt, 10000)
+	r, err := net.Inspect(context.Background(), rt, 10000, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -360,7 +360,7 @@ func TestInspect(t *testing.T) {
 	}
 	perImage := int64(0)
 	for _, l := range r.Layers {
-		perImage += int64(65 * 2 * l.Width)
+		perImage += int64(65*2*l.Width + rowOverhead)
 	}
 	if r.Estimate.BytesAnImage != perImage || r.Estimate.Bytes != 10000*perImage {
 		t.Errorf("estimate is %+v", r.Estimate)
@@ -372,7 +372,7 @@ func TestInspect(t *testing.T) {
 	if d := cmp.Diff(net.Layers, still.Layers); d != "" {
 		t.Error("without running:", d) // this file declares all shapes
 	}
-	if s, err := still.Inspect(context.Background(), nil, 10000); err != nil || s.Estimate.Bytes != r.Estimate.Bytes || s.Estimate.Seconds != 0 {
+	if s, err := still.Inspect(context.Background(), nil, 10000, 0); err != nil || s.Estimate.Bytes != r.Estimate.Bytes || s.Estimate.Seconds != 0 {
 		t.Errorf("without running: %+v, %v", s.Estimate, err)
 	}
 }
@@ -424,7 +424,7 @@ func TestOddNamesAndDuplicates(t *testing.T) {
 func TestEstimateOfBytes(t *testing.T) {
 	rt, net := orttest.Runtime(t), fixture(t, "vit.ts.onnx")
 	set := pictureSet(t, pictureFiles(t, 25))
-	report, err := net.Inspect(context.Background(), nil, set.Len())
+	report, err := net.Inspect(context.Background(), nil, set.Len(), 0)
 	if err != nil {
 		t.Fatal(err)
 	}

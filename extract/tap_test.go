@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"cortexmap/internal/onnx"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/ort/orttest"
 	"cortexmap/internal/store"
@@ -79,17 +80,19 @@ func openNetwork(t testing.TB, path string, o NetworkOptions) *Network {
 // runTaps runs pictures given in the network's own scale, and returns each layer's tokens [n, 65, D].
 func runTaps(t *testing.T, rt *ort.Runtime, n *Network, x []float32, images int, protocol string) [][]float32 {
 	t.Helper()
-	e := &extraction{net: n, rt: rt, feed: n.feed, batch: images, threads: 2, o: RunOptions{Protocol: protocol}}
-	e.stream = &stream{feed: n.feed, batch: images}
-	if err := e.tapped(); err != nil {
+	e := &extraction{net: n, rt: rt, feed: n.feed, layers: n.Layers, o: RunOptions{Protocol: protocol}}
+	e.stream = &stream{feed: n.feed, batch: images, outputs: e.outputs()}
+	b := onnx.NewBuilder(n.Model.Opset())
+	s, err := n.session(rt, b, e.taps(b), 2)
+	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.stream.close()
+	defer s.Close()
 	room := n.feed.room(images)
 	for i := range images {
 		room.set(i, x[i*n.feed.numbers():(i+1)*n.feed.numbers()])
 	}
-	half, _, err := e.runOnce(context.Background(), e.stream.sessions[0], room, images, true)
+	half, _, err := e.runOnce(context.Background(), s, room, images, true, 0)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -19,6 +19,7 @@ type benchCmd struct {
 	Protocols   benchProtocolsCmd   `cmd:"" help:"Protocol sound against paper: test R² against images seen and seconds."`
 	Step        benchStepCmd        `cmd:"" help:"Steps of the fit beside a matrix product and beside the plain form in PyTorch."`
 	Fit         benchFitCmd         `cmd:"" help:"A whole fit at the paper's scale: seconds of its phases, memory, waits for the store."`
+	Extract     benchExtractCmd     `cmd:"" help:"Extraction's speed and memory beside the bare ONNX Runtime."`
 }
 
 type benchCalibrationCmd struct {
@@ -90,6 +91,20 @@ func (e *env) compare(f func(bench.Options) ([]*analyze.Table, error)) error {
 	tables, err := f(o)
 	done()
 	return e.printTables(tables, err)
+}
+
+type benchExtractCmd struct {
+	Models   []string `arg:"" optional:"" placeholder:"MODEL.onnx" help:"Networks (default: the demo's, and one of CLIP ViT-B/16's shape with random weights)."`
+	Pictures string   `placeholder:"DIR" help:"Folder with pictures (default: the demo's photographs)."`
+	Images   int      `placeholder:"N" help:"Pictures a round (default: what takes about 15 s)."`
+	Rounds   int      `default:"3" placeholder:"N" help:"Turns that extraction and the library take (${default})."`
+	Batch    int      `placeholder:"N" help:"Pictures a batch (default: as extraction chooses; 8 for the CLIP shape)."`
+	Spin     bool     `help:"Let the bare library's idle threads spin."`
+}
+
+func (c *benchExtractCmd) Run(e *env) error {
+	x := bench.ExtractOptions{Models: c.Models, Pictures: c.Pictures, Images: c.Images, Rounds: c.Rounds, Batch: c.Batch, Spin: c.Spin}
+	return e.compare(func(o bench.Options) ([]*analyze.Table, error) { return bench.Extract(e.ctx, o, x) })
 }
 
 // bench is what every comparison gets, and what ends its progress bars.

@@ -49,7 +49,7 @@ func (c *inspectCmd) Run(e *env) error {
 			return err
 		}
 	}
-	report, err := net.Inspect(e.ctx, rt, c.Images)
+	report, err := net.Inspect(e.ctx, rt, c.Images, 0)
 	if err != nil {
 		return err
 	}
@@ -96,8 +96,8 @@ func (e *env) printNetwork(r extract.Report) {
 		fmt.Fprintf(w, "%.2f GB of tokens", float64(c.Bytes)/1e9)
 	}
 	if c.Seconds > 0 {
-		fmt.Fprintf(w, ", about %s on this machine (decoding apart), %.2f GB of memory beside ONNX Runtime's own",
-			time.Duration(c.Seconds*float64(time.Second)).Round(time.Second), float64(c.BuffersAndModel)/1e9)
+		fmt.Fprintf(w, ", about %s on this machine (decoding apart), %.2f GB of memory at batch %d",
+			time.Duration(c.Seconds*float64(time.Second)).Round(time.Second), float64(c.Memory)/1e9, c.Batch)
 	}
 	fmt.Fprintln(w)
 	for _, n := range r.Warnings {

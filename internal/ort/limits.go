@@ -24,6 +24,17 @@ func Threads(n int) int {
 // its control groups. 0 where that can't be told (systems other than Linux).
 func MemoryLimit() int64 { return host().memory() }
 
+// MemoryBudget is how many bytes a run may have: n, or for 0 (or less) 70 % of MemoryLimit; what is left is for the
+// kernel's cache of files, and for other programs. 0 where the limit can't be told.
+func MemoryBudget(n int64) int64 { return host().budget(n) }
+
+func (m machine) budget(n int64) int64 {
+	if n > 0 {
+		return n
+	}
+	return m.memory() / 10 * 7
+}
+
 // machine is what the kernel and the scheduler say; tests give their own.
 type machine struct {
 	root fs.FS

@@ -186,6 +186,22 @@ func ReadPart(path string, meta FeatureMeta) ([]Digest, []int64, error) {
 	return p.images()
 }
 
+// VerifyPart is ReadPart that reads every page and checks its checksum: what was written is there to be read.
+func VerifyPart(ctx context.Context, path string, meta FeatureMeta) error {
+	p, err := openPart(path)
+	if err != nil {
+		return err
+	}
+	defer p.file.Close()
+	if err := p.belongs(meta); err != nil {
+		return err
+	}
+	if _, _, err := p.images(); err != nil {
+		return err
+	}
+	return p.verify(ctx)
+}
+
 // belongs compares a part's metadata with what its place says that it must be.
 func (p *part) belongs(meta FeatureMeta) error {
 	for name, want := range meta.keyValues() {

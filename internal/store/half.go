@@ -35,6 +35,24 @@ func Float(h uint16) float32 {
 	return math.Float32frombits(sign | (exponent+112)<<23 | fraction<<13)
 }
 
+// Finite says whether no binary16 of h is infinite or NaN, which have all bits of the exponent set. Four numbers
+// are looked at in one word: adding the exponent's lowest bit to a full exponent, and to no other, carries into the
+// sign's place, and no further.
+func Finite(h []uint16) bool {
+	const exponent, lowest, sign = 0x7c00_7c00_7c00_7c00, 0x0400_0400_0400_0400, 0x8000_8000_8000_8000
+	full := uint64(0)
+	for ; len(h) >= 4; h = h[4:] {
+		word := uint64(h[0]) | uint64(h[1])<<16 | uint64(h[2])<<32 | uint64(h[3])<<48
+		full |= (word&exponent + lowest) & sign
+	}
+	for _, v := range h {
+		if v&0x7c00 == 0x7c00 {
+			return false
+		}
+	}
+	return full == 0
+}
+
 // HalfSlice puts Half of every src into dst. It panics if the lengths differ.
 func HalfSlice(dst []uint16, src []float32) {
 	if len(dst) != len(src) {

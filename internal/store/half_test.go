@@ -98,3 +98,17 @@ func BenchmarkHalf(b *testing.B) {
 		}
 	})
 }
+
+// Every binary16 at every place of a word, against the definition.
+func TestFinite(t *testing.T) {
+	for place := range 6 {
+		for v := range 1 << 16 {
+			h := []uint16{0x3c00, 0x7bff, 0xfbff, 0x8000, 0x0001, 0x7800}
+			h[place] = uint16(v)
+			f := float64(Float(uint16(v)))
+			if got, want := Finite(h), !math.IsNaN(f) && !math.IsInf(f, 0); got != want {
+				t.Fatalf("%#04x at place %d: %v", v, place, got)
+			}
+		}
+	}
+}

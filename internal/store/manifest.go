@@ -53,10 +53,30 @@ type Manifest struct {
 	Threads       int                `json:"threads"`
 	Compression   string             `json:"compression"`
 	LeftOut       []string           `json:"left_out,omitempty"`    // images that could not be decoded, with --keep-going
-	CopiedFrom    []string           `json:"copied_from,omitempty"` // stores whose rows were taken over
+	Settings      string             `json:"settings,omitempty"`    // digest of what determines a picture's tokens but the picture
+	BatchFree     bool               `json:"batch_free,omitempty"`  // tokens don't depend on the batch, to the last bit
+	Copied        int                `json:"copied,omitempty"`      // rows that were taken over
+	CopiedFrom    []string           `json:"copied_from,omitempty"` // from these stores
+	Components    *Components        `json:"components,omitempty"`  // where principal components were kept
 	Warnings      []Warning          `json:"warnings,omitempty"`
 	Seconds       map[string]float64 `json:"seconds,omitempty"` // where the time went
 	Version       string             `json:"version"`           // of cortexmap
+}
+
+// Components says which principal components of its layers a store holds.
+type Components struct {
+	Number int              `json:"number"` // asked for
+	Images int              `json:"images"` // training pictures that they were fitted on
+	Layers []ComponentShare `json:"layers"`
+}
+
+// ComponentShare is how much of a layer's variance over the pictures it was fitted on is kept, 0..1.
+type ComponentShare struct {
+	Name   string  `json:"name"`
+	Width  int     `json:"width"` // channels of the layer
+	Kept   int     `json:"kept"`  // components
+	Local  float64 `json:"local"` // of the local tokens
+	Global float64 `json:"global"`
 }
 
 // WriteLayers writes layers.json into dir, the ordered layers of a feature store.

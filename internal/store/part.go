@@ -272,9 +272,12 @@ func bytesOf[T uint16 | float32](x []T) []byte {
 	return unsafe.Slice((*byte)(unsafe.Pointer(&x[0])), len(x)*int(unsafe.Sizeof(x[0])))
 }
 
+// littleEndianMachine says that numbers lie in memory as they lie in files.
+var littleEndianMachine = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
+
 // littleEndian turns numbers just read from a file into this machine's byte order.
 func littleEndian(x []uint16) {
-	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+	if littleEndianMachine {
 		return
 	}
 	for i, v := range x {
