@@ -78,6 +78,8 @@ type Extract struct {
 	Protocol    string `yaml:"protocol" json:"protocol"`       // "": what fit.protocol says | sound | paper
 	Batch       int    `yaml:"batch" json:"batch"`             // images a Run; 0: chosen
 	Compression string `yaml:"compression" json:"compression"` // none | snappy | zstd
+	Images      string `yaml:"images" json:"images"`           // subject | the path of a folder or of a list of pictures
+	Components  int    `yaml:"components" json:"components"`   // K > 0: K principal components a layer, fitted on training images
 	Native      Layers `yaml:"native" json:"native"`           // pictures stored on native grids, too: auto | none | all | list of names and globs
 }
 
@@ -131,6 +133,7 @@ func Defaults() Config {
 			Layers:      Layers{"auto"},
 			Grid:        8,
 			Compression: "none",
+			Images:      "subject",
 			Native:      Layers{"auto"},
 		},
 		Fit: Fit{
@@ -208,6 +211,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
 		between("memory", c.Memory, 0, 1<<20),
 		between("threads", float64(c.Threads), 0, 1<<16),
+		between("extract.components", float64(c.Extract.Components), 0, 1<<16),
 		between("extract.batch", float64(c.Extract.Batch), 0, 1<<16),
 		between("fit.images", float64(c.Fit.Images), 0, 1<<31),
 		between("fit.split.val", c.Fit.Split.Val, 0, 1),
@@ -254,6 +258,8 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("extract.native", "no picture is named").Remedy("for example  native: none"))
 	case len(c.Fit.Ablation) == 0:
 		errs = append(errs, doc.Fault("fit.ablation", "no ablation is named").Remedy("for example  ablation: none"))
+	case c.Extract.Images == "":
+		errs = append(errs, doc.Fault("extract.images", "nothing is named").Remedy("give subject, or the path of a folder or of a list of pictures"))
 	case len(c.Extract.Layers) == 0:
 		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
 	case c.Extract.Grid != 8:

@@ -31,7 +31,7 @@ func (r *run) estimate() {
 		for _, b := range r.brains {
 			for _, n := range s.networks {
 				if t := r.graph.Find(s.featuresKey(n, b).digest); t != nil {
-					r.costOfFeatures(t, n, b, rates)
+					r.costOfFeatures(t, s, n, b, rates)
 				}
 			}
 		}
@@ -55,8 +55,8 @@ func (r *run) estimate() {
 	}
 }
 
-func (r *run) costOfFeatures(t *tasks.Task, n *network, b *brain, rates map[string]rate) {
-	images := float64(b.Images.Len())
+func (r *run) costOfFeatures(t *tasks.Task, s *setting, n *network, b *brain, rates map[string]rate) {
+	images := float64(s.shown(b).Len())
 	t.Cost.Memory = int64(baseMemory) + 2*n.file.Model.Size + 64<<20
 	t.Cost.Disk = int64(images * float64(n.widths()) * tokenBytes)
 	million := float64(n.file.Model.Parameters) / 1e6
@@ -115,7 +115,7 @@ func (r *run) rates() map[string]rate {
 			for _, n := range s.networks {
 				if t := r.graph.Find(s.featuresKey(n, b).digest); t != nil && t.State.Finished() && read[t.Kind] < maxRecords {
 					read[t.Kind]++
-					r.costOfFeatures(t, n, b, unmeasured)
+					r.costOfFeatures(t, s, n, b, unmeasured)
 					expected[t] = t.Cost.Seconds
 				}
 			}

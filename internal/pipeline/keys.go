@@ -46,7 +46,8 @@ func (r *setting) extractProtocol() string {
 }
 
 // featuresKey is the digest of everything that determines a network's tokens for an image set. The batch
-// size is not in it: like threads it moves numbers by rounding only.
+// size is not in it: like threads it moves numbers by rounding only. Components are fitted on training images, so
+// with them the split decides, too.
 func (r *setting) featuresKey(n *network, b *brain) key {
 	at := whose{n, b}
 	if k, ok := r.stored[at]; ok { // every mapping of the pair asks
@@ -61,6 +62,25 @@ func (r *setting) featuresKey(n *network, b *brain) key {
 }
 
 func (r *setting) newFeaturesKey(n *network, b *brain) key {
+	pairs := append([]any{"network", n.weights, "pictures", r.shown(b).key}, r.tokenSettings(n)...)
+	if k := r.Config.Extract.Components; k > 0 {
+		c := r.Config.Fit
+		pairs = append(pairs, "extract.components", k, "fitted on", b.imagesKey, "fit.split", c.Split, "fit.images", c.Images)
+	}
+	return newKey("features", featuresVersion, pairs...)
+}
+
+// rowsKey is the digest of what determines one picture's tokens: stores that share it may copy rows. "" where a row
+// depends on other pictures.
+func (r *setting) rowsKey(n *network) string {
+	if r.Config.Extract.Components > 0 {
+		return ""
+	}
+	return newKey("rows", featuresVersion, append([]any{"network", n.weights}, r.tokenSettings(n)...)...).digest
+}
+
+// tokenSettings are what, beside the network's weights, determines a picture's tokens, as pairs of name and value.
+func (r *setting) tokenSettings(n *network) []any {
 	e := r.Config.Extract
 	card := n.file.Card
 	if r.extractProtocol() == extract.Paper {
@@ -69,9 +89,8 @@ func (r *setting) newFeaturesKey(n *network, b *brain) key {
 	// What the card does counts, not what it says about the network and where that is known from.
 	card.Name, card.Family, card.Licence, card.Origin = "", "", "", ""
 	card.Source, card.From, card.Warnings = "", nil, nil
-	return newKey("features", featuresVersion, "network", n.weights, "pictures", b.imagesKey,
-		"extract.layers", []string(e.Layers), "extract.grid", e.Grid, "extract.protocol", r.extractProtocol(),
-		"extract.compression", e.Compression, "card", card)
+	return []any{"extract.layers", []string(e.Layers), "extract.grid", e.Grid, "extract.protocol", r.extractProtocol(),
+		"extract.compression", e.Compression, "card", card}
 }
 
 // responsesKey is the digest of everything that determines a simulated subject's responses. No network

@@ -87,6 +87,9 @@ func (r *run) open() error {
 	if err := knownBases(r.networks); err != nil {
 		return err
 	}
+	if err := r.openPictures(); err != nil {
+		return err
+	}
 	for _, s := range r.Config.Subjects {
 		b, err := r.openSubject(s)
 		if err != nil {

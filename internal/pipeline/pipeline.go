@@ -82,6 +82,7 @@ type run struct {
 	settings   []*setting
 	networks   []*network // of all settings
 	brains     []*brain
+	pictures   map[string]shown // by extract.images, where that is no subject's
 	graph      *tasks.Graph
 	models     []config.Model // of the file, patterns replaced by what they match
 	whose      map[*tasks.Task]whose
