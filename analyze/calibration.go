@@ -33,6 +33,8 @@ type Calibration struct {
 	Naive    float64        // what intervals that take vertices for independent cover
 	Positive stats.Interval // part of the regions whose R² seems changed (p < 0.05), nothing having been planted; the bounds count cases, since regions of a case are alike
 	AnyFalse stats.Interval // part of the pairs with any region called at q < 0.05: the false discovery rate where all is null; exact binomial bounds, 95 %
+	Vertices stats.Interval // part of the vertices with p < 0.05; the bounds count cases
+	AnyMap   stats.Interval // part of the pairs whose map has any vertex called at q < 0.05; exact binomial bounds, 95 %
 }
 
 // Calibrate runs a Trial on the vertices and hierarchy of a mapping; only where its vertices lie matters, not its
@@ -116,6 +118,8 @@ type outcome struct {
 	held, bare bool    // the spatial interval holds the planted slope; the naive one does
 	positive   float64 // part of the regions with p < 0.05
 	discovered bool
+	vertices   float64 // part of the vertices with p < 0.05
+	called     bool    // any vertex at q < 0.05
 }
 
 // one makes a mapping and a pair, and asks.
@@ -147,13 +151,26 @@ func (t Trial) one(in Input, field *Field, place []float64, naive float64, regio
 	for _, q := range stats.FDR(p) {
 		out.discovered = out.discovered || q < 0.05
 	}
+	var c Change
+	c.vertices(field, y)
+	tested := 0
+	for _, x := range c.Vertices.P {
+		if !math.IsNaN(x) {
+			tested++
+		}
+		if x < 0.05 {
+			out.vertices++
+		}
+	}
+	out.vertices /= float64(tested)
+	out.called = c.Vertices.Discovered > 0
 	return out
 }
 
 func (t Trial) sum(all []outcome) *Calibration {
 	c := &Calibration{Trial: t}
-	var held, found, n, bare float64
-	var positive, slopes []float64
+	var held, found, called, n, bare float64
+	var positive, slopes, vertices []float64
 	for _, o := range all {
 		n++
 		if o.held {
@@ -165,11 +182,23 @@ func (t Trial) sum(all []outcome) *Calibration {
 		if o.discovered {
 			found++
 		}
+		if o.called {
+			called++
+		}
+		vertices = append(vertices, o.vertices)
 		positive, slopes = append(positive, o.positive), append(slopes, o.slope-t.Slope)
 	}
 	c.Covered, c.AnyFalse = stats.Proportion(held, n), stats.Proportion(found, n)
 	c.Bias, c.Naive, c.Positive = stats.Mean(slopes), bare/n, stats.TInterval(positive, 0.95)
+	c.Vertices, c.AnyMap = stats.TInterval(vertices, 0.95), stats.Proportion(called, n)
 	return c
+}
+
+// right says whether a trial kept what is promised. The limit of false alarms is the 99 % point of a binomial count
+// with a probability of 0.05: more would be too many even for so many cases.
+func (c *Calibration) right() bool {
+	limit := stats.BinomialQuantile(0.99, c.Cases, 0.05) / float64(c.Cases)
+	return c.Covered.Estimate >= 0.93 && c.Covered.Estimate <= 0.97 && c.AnyFalse.Estimate <= limit && c.AnyMap.Estimate <= limit && c.Positive.Estimate <= limit && c.Vertices.Estimate <= limit
 }
 
 // CalibrationTable is calibration.csv, a row a trial.
@@ -179,11 +208,15 @@ func CalibrationTable(all ...*Calibration) *Table {
 		{"covered", "part of the 95 % spatial intervals that hold the planted slope; 0.95 is nominal"}, {"covered_lo", ""}, {"covered_hi", ""}, {"bias", "mean of found − planted slope"},
 		{"naive_covered", "of intervals that take vertices for independent"},
 		{"false_positive", "part of the regions with p < 0.05 for a change of R² that is none"}, {"false_positive_lo", ""}, {"false_positive_hi", ""},
-		{"any_discovery", "part of the pairs with a region at q < 0.05"}, {"any_discovery_lo", ""}, {"any_discovery_hi", ""}, simulatedColumn,
+		{"any_discovery", "part of the pairs with a region at q < 0.05"}, {"any_discovery_lo", ""}, {"any_discovery_hi", ""},
+		{"vertex_positive", "part of the vertices with p < 0.05"}, {"vertex_positive_lo", ""}, {"vertex_positive_hi", ""},
+		{"any_vertex", "part of the pairs whose map has a vertex at q < 0.05"}, {"any_vertex_lo", ""}, {"any_vertex_hi", ""},
+		{"ok", "coverage within 0.93 and 0.97, and no false alarm above the upper 99 % binomial limit of its nominal 0.05"}, simulatedColumn,
 	}}
 	for _, c := range all {
 		t.Add(c.Width, c.Own, c.Cases, c.Slope, c.Covered.Estimate, c.Covered.Lo, c.Covered.Hi, c.Bias, c.Naive,
-			c.Positive.Estimate, c.Positive.Lo, c.Positive.Hi, c.AnyFalse.Estimate, c.AnyFalse.Lo, c.AnyFalse.Hi, true)
+			c.Positive.Estimate, c.Positive.Lo, c.Positive.Hi, c.AnyFalse.Estimate, c.AnyFalse.Lo, c.AnyFalse.Hi,
+			c.Vertices.Estimate, c.Vertices.Lo, c.Vertices.Hi, c.AnyMap.Estimate, c.AnyMap.Lo, c.AnyMap.Hi, c.right(), true)
 	}
 	return t
 }

@@ -79,11 +79,22 @@ func (s *Spatial) Variance(c Covariance, a []float64) float64 {
 		panic("stats: Spatial: another number of weights than of vertices")
 	}
 	sums := make([]float64, fine)
-	s.eachPair(func(i, j int, bin uint16) {
-		if bin != far {
-			sums[bin] += 2 * a[i] * a[j]
+	for g, vertices := range s.groups {
+		var in []int // places in the group of those with a weight: a region's are few
+		for k, i := range vertices {
+			if a[i] != 0 {
+				in = append(in, k)
+			}
 		}
-	})
+		for n, k := range in {
+			row := k*len(vertices) - k*(k+1)/2 - k - 1 // of the pairs (k, l), l > k, in bins
+			for _, l := range in[n+1:] {
+				if bin := s.bins[g][row+l]; bin != far {
+					sums[bin] += 2 * a[vertices[k]] * a[vertices[l]]
+				}
+			}
+		}
+	}
 	variance := 0.0
 	for _, x := range a {
 		variance += (c.Nugget + c.Sill) * x * x

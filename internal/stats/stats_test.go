@@ -311,3 +311,17 @@ func TestProportion(t *testing.T) {
 		t.Errorf("none of none: %+v", p)
 	}
 }
+
+// TestBinomialQuantile against scipy.stats.binom.ppf.
+func TestBinomialQuantile(t *testing.T) {
+	for _, c := range []struct {
+		q    float64
+		n    int
+		p    float64
+		want float64
+	}{{0.99, 1000, 0.05, 67}, {0.99, 500, 0.05, 37}, {0.5, 10, 0.5, 5}, {0.99, 0, 0.05, 0}, {1, 3, 0.5, 3}} {
+		if got := BinomialQuantile(c.q, c.n, c.p); got != c.want {
+			t.Errorf("the %v quantile of %d with %v is %v, want %v", c.q, c.n, c.p, got, c.want)
+		}
+	}
+}

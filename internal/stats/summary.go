@@ -100,6 +100,17 @@ func Proportion(k, n float64) Interval {
 	return out
 }
 
+// BinomialQuantile is the smallest count k of n for which P(count ≤ k) ≥ q, each of n happening with probability p.
+func BinomialQuantile(q float64, n int, p float64) float64 {
+	b := distuv.Binomial{N: float64(n), P: p}
+	for k := 0.0; k < float64(n); k++ {
+		if b.CDF(k) >= q {
+			return k
+		}
+	}
+	return float64(n)
+}
+
 // TQuantile is the p-quantile of Student's t with df degrees of freedom.
 func TQuantile(p, df float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
