@@ -37,7 +37,7 @@ func Average(fits ...*store.Mapping) *store.Mapping {
 			}
 		}
 		v.LayerArgmax = -1
-		if m.Selector != nil {
+		if len(m.Selector) == layers*len(m.Vertices) {
 			v.LayerArgmax = largest(m.Selector[i*layers : (i+1)*layers])
 		}
 	}

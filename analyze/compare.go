@@ -220,7 +220,7 @@ func (c *Change) discover() {
 
 func (p Pair) jensenShannon(at []int) float64 {
 	layers := len(p.Before.Info.Layers)
-	if len(p.After.Info.Layers) != layers || p.Before.Share == nil || p.After.Share == nil || len(at) == 0 {
+	if len(p.After.Info.Layers) != layers || len(p.Before.Share) != layers*len(p.Before.Vertices) || len(p.After.Share) != len(p.Before.Share) || len(at) == 0 {
 		return nan
 	}
 	return JensenShannon(layerShares(p.Before, at), layerShares(p.After, at))

@@ -276,6 +276,9 @@ func (c *comparer) write(all []*fitted, couples []couple) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := j.families(c.ctx, all); err != nil {
+		return nil, err
+	}
 	if err := os.RemoveAll(c.Out + durable.PartialSuffix); err != nil {
 		return nil, durable.Explain(err, c.Out)
 	}
@@ -319,7 +322,7 @@ func (c *comparer) write(all []*fitted, couples []couple) (*Result, error) {
 
 // report is what the page shows.
 func (c *comparer) report(all []*fitted, j *joint) report.Input {
-	in := report.Input{Comparing: true, Comparisons: j.comparisons, Tables: j.tables, Warnings: c.warnings}
+	in := report.Input{Comparing: true, Comparisons: j.comparisons, Tables: j.tables, Sections: j.sections, Warnings: c.warnings}
 	seen := map[string]bool{}
 	for _, f := range all {
 		in.Runs = append(in.Runs, f.Run)

@@ -40,7 +40,7 @@ func (r *run) entries() ([]mappingEntry, error) {
 	return out, nil
 }
 
-// together adds to a report what its mappings give together: before and after tuning.
+// together adds to a report what its mappings give together: before and after tuning, networks of a family, subjects.
 func (r *run) together(w work, in *report.Input, mappings []*mapped, m *made) error {
 	start := time.Now()
 	var all []*fitted
@@ -52,7 +52,11 @@ func (r *run) together(w work, in *report.Input, mappings []*mapped, m *made) er
 	if err != nil {
 		return err
 	}
+	if err := j.families(w.ctx, all); err != nil {
+		return err
+	}
 	in.Comparisons, in.Tables = j.comparisons, j.tables
+	in.Sections = append(in.Sections, j.sections...)
 	if len(j.comparisons) > 0 {
 		m.Seconds["comparisons"] = time.Since(start).Seconds()
 	}

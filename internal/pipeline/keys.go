@@ -18,7 +18,7 @@ const (
 	featuresVersion  = 2
 	responsesVersion = 1
 	mappingVersion   = 4
-	resultsVersion   = 4
+	resultsVersion   = 5
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.

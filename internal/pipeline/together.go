@@ -73,6 +73,8 @@ func tuned(all []*arm) (out []couple) {
 type joint struct {
 	comparisons []report.Comparison
 	tables      []*analyze.Table
+	sections    []report.Section
+	groups      []*analyze.Group
 }
 
 // mostImages is how many pictures the layers of two networks are compared over: Gram matrices of more cost minutes.
@@ -131,7 +133,7 @@ func similarity(ctx context.Context, folders [2]string) (s *analyze.Similarity, 
 	return s, analyze.SimilarityTable(a, b, s), nil
 }
 
-// export writes the difference maps beside the mappings' own.
+// export writes difference maps and groups' means beside the mappings' own.
 func (j *joint) export(ctx context.Context, dir, version string) error {
 	for _, c := range j.comparisons {
 		name := c.After.Info.Model + "-minus-" + c.Before.Info.Model
@@ -141,5 +143,5 @@ func (j *joint) export(ctx context.Context, dir, version string) error {
 			return err
 		}
 	}
-	return nil
+	return j.exportGroups(ctx, dir, version)
 }

@@ -196,9 +196,9 @@ func (s *Spatial) prepare(width float64) {
 	s.noise = s.projected(nil, near, count, outer)
 	longest := width * fine
 	for shape := range shapes {
-		const lengths = 20
+		const lengths = 24
 		for k := range lengths {
-			length := longest / 50 * math.Pow(40, float64(k)/(lengths-1)) // a fiftieth of the map to most of it
+			length := longest / 200 * math.Pow(160, float64(k)/(lengths-1)) // a two-hundredth of the map to most of it
 			rho := make([]float64, fine)
 			for f := range rho {
 				rho[f] = shapes[shape].rho((float64(f) + 0.5) * width / length)

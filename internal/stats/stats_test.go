@@ -325,3 +325,12 @@ func TestBinomialQuantile(t *testing.T) {
 		}
 	}
 }
+
+// TestTCDF against scipy.stats.t.cdf.
+func TestTCDF(t *testing.T) {
+	for _, c := range []struct{ t, df, want float64 }{{0, 3, 0.5}, {2.5, 1, 0.8788810584091566}, {-1.2, 7, 0.1345859684136033}, {4, 30, 0.9998090771819581}} {
+		if got := TCDF(c.t, c.df); math.Abs(got-c.want) > 1e-9 { // an incomplete beta by continued fractions
+			t.Errorf("TCDF(%v, %v) = %v, want %v", c.t, c.df, got, c.want)
+		}
+	}
+}

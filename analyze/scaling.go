@@ -1,0 +1,392 @@
+package analyze
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"cortexmap/internal/cortex"
+	"cortexmap/internal/stats"
+	"cortexmap/internal/store"
+)
+
+// Fitted is a mapping with what its data set and its network's entry say.
+type Fitted struct {
+	Mapping   *store.Mapping
+	Geometry  *cortex.Geometry
+	Hierarchy Hierarchy
+	Size      string // of the network, for people; "" where it is only counted
+}
+
+// Network is one of a family, fitted one way. Two of them differ in parameters, depth (layers) or data (training
+// pictures of the fit).
+type Network struct {
+	Family, Model, Size, Method, Protocol, Settings string
+	Parameters                                      int64
+	Layers, Images                                  int
+}
+
+// population are subjects that may be averaged: recorded in one way, or simulated; never both.
+type population struct {
+	simulated     bool
+	kind, surface string
+}
+
+// Member is a Network on one population of subjects. A value is the mean over subjects of each one's mean over seeds.
+type Member struct {
+	Network
+	Subjects []string
+	Seeds    int // most fits of one subject
+	Of       population
+	Values   []Value // by scalingQuantities
+
+	by []subjectFits
+}
+
+// Value is a number with its 95 % interval: of t over subjects where there are two or more, else spatial, one
+// subject's. SeedSD is the spread over seeds, mean over subjects of their standard deviations; NaN with one seed.
+type Value struct {
+	Interval
+	Kind   string // subjects, spatial, "" without bounds
+	SeedSD float64
+	Reason string // why bounds are missing
+}
+
+// subjectFits are one subject's fits, and their average.
+type subjectFits struct {
+	name string
+	mean Fitted
+	each []*store.Mapping
+}
+
+// Difference is the larger network minus the smaller, paired: over subjects where two or more had both, else vertex
+// by vertex on the one subject's cortex.
+type Difference struct {
+	Family, Smaller, Larger, Quantity string
+	Method                            string
+	Simulated                         bool
+	Subjects                          []string
+	Value
+	P, Q float64 // two-sided, of no difference; Q after Benjamini and Hochberg over the family's pairs of a quantity
+}
+
+// Scaling is what a family's networks have in common and differ in.
+type Scaling struct {
+	Members     []Member
+	Differences []Difference
+}
+
+// scalingQuantities are the numbers compared, with how one subject's is computed from a mapping (or a difference of
+// two) and a number a unit.
+var scalingQuantities = []struct {
+	name string
+	unit func(*store.Mapping) []float64
+	of   func(in Input, f *Field, y []float64) Interval
+}{
+	{"r2_mean", r2Of, wholeMean("r2")},
+	{"r2_norm_mean", func(m *store.Mapping) []float64 { return values(m, normalised) }, wholeMean("r2_norm")},
+	{"slope_share", func(m *store.Mapping) []float64 { return depths(m, "share") }, func(in Input, f *Field, y []float64) Interval {
+		if len(in.Hierarchy.Levels) < 2 || in.Mapping.Selector == nil {
+			return bare(nan)
+		}
+		return align(in, f, "share", "rois", y).Slope
+	}},
+}
+
+func wholeMean(name string) func(Input, *Field, []float64) Interval {
+	return func(in Input, f *Field, y []float64) Interval {
+		at := make([]int, len(y))
+		for i := range at {
+			at[i] = i
+		}
+		return f.mean(name, y, at)
+	}
+}
+
+// Scale compares the networks of each family that has two or more; nil where none has. Networks without a family
+// have none.
+func Scale(ctx context.Context, all []Fitted) (*Scaling, error) {
+	s := &Scaling{Members: members(all)}
+	s.Members = slices.DeleteFunc(s.Members, func(m Member) bool { return m.Family == "" || s.relatives(m) < 2 })
+	if len(s.Members) == 0 {
+		return nil, nil
+	}
+	for i := range s.Members {
+		if err := s.Members[i].measure(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := s.differ(ctx); err != nil {
+		return nil, err
+	}
+	s.discover()
+	return s, nil
+}
+
+// relatives counts the networks of a member's family that were fitted to the same subjects by the same method.
+func (s *Scaling) relatives(m Member) (n int) {
+	for _, o := range s.Members {
+		if o.comparable(m) {
+			n++
+		}
+	}
+	return n
+}
+
+func (m Member) comparable(o Member) bool {
+	return m.Family == o.Family && m.Method == o.Method && m.Protocol == o.Protocol && m.Of == o.Of
+}
+
+// members groups mappings, the smaller networks first.
+func members(all []Fitted) (out []Member) {
+	type key struct {
+		Network
+		population
+	}
+	place := map[key]int{}
+	for _, f := range all {
+		i := &f.Mapping.Info
+		k := key{Network{i.Family, i.Model, f.Size, i.Method, i.Protocol, i.Swept, i.Network.Parameters, len(i.Layers), i.Images}, population{i.Simulated, i.SubjectKind, i.Surface}}
+		at, ok := place[k]
+		if !ok {
+			at = len(out)
+			place[k] = at
+			out = append(out, Member{Network: k.Network, Of: k.population})
+		}
+		out[at].add(f)
+	}
+	for i := range out {
+		for k := range out[i].by {
+			b := &out[i].by[k]
+			b.mean.Mapping = Average(b.each...)
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Member) int {
+		if c := strings.Compare(a.Family, b.Family); c != 0 {
+			return c
+		}
+		if a.Parameters != b.Parameters {
+			return int(max(-1, min(1, a.Parameters-b.Parameters)))
+		}
+		return a.Images - b.Images
+	})
+	return out
+}
+
+// Simulated says whether its subjects' responses are.
+func (m Member) Simulated() bool { return m.Of.simulated }
+
+// Info is that of its first subject's first fit.
+func (m Member) Info() store.FitInfo { return m.by[0].each[0].Info }
+
+func (m *Member) add(f Fitted) {
+	name := f.Mapping.Info.Subject
+	k := slices.Index(m.Subjects, name)
+	if k < 0 {
+		k = len(m.Subjects)
+		m.Subjects = append(m.Subjects, name)
+		m.by = append(m.by, subjectFits{name: name, mean: f})
+	}
+	m.by[k].each = append(m.by[k].each, f.Mapping)
+	m.Seeds = max(m.Seeds, len(m.by[k].each))
+}
+
+// measure fills Values.
+func (m *Member) measure(ctx context.Context) error {
+	fields := make([]*Field, len(m.by))
+	for k, b := range m.by {
+		var err error
+		if fields[k], err = NewField(ctx, b.mean.input()); err != nil {
+			return err
+		}
+	}
+	for _, q := range scalingQuantities {
+		var each []Interval
+		var spread []float64
+		for k, b := range m.by {
+			each = append(each, q.of(b.mean.input(), fields[k], q.unit(b.mean.Mapping)))
+			var seeds []float64
+			for _, one := range b.each {
+				in := b.mean.input()
+				in.Mapping = one
+				seeds = append(seeds, q.of(in, &Field{off: true}, q.unit(one)).Estimate)
+			}
+			spread = append(spread, stats.SD(seeds))
+		}
+		v := over(each)
+		v.SeedSD = stats.Mean(spread)
+		m.Values = append(m.Values, v)
+	}
+	return nil
+}
+
+func (f Fitted) input() Input {
+	return Input{Mapping: f.Mapping, Geometry: f.Geometry, Hierarchy: f.Hierarchy, R2Top: nan}
+}
+
+// over is the mean over subjects of one number of each, with t's interval; of one subject its own.
+func over(each []Interval) Value {
+	var x []float64
+	var one Interval
+	for _, v := range each {
+		if !math.IsNaN(v.Estimate) {
+			x, one = append(x, v.Estimate), v
+		}
+	}
+	switch {
+	case len(x) == 0:
+		return Value{Interval: bare(nan), Reason: "no subject has the number"}
+	case len(x) > 1:
+		return Value{Interval: stats.TInterval(x, 0.95), Kind: "subjects"}
+	case math.IsNaN(one.Lo):
+		return Value{Interval: one, Reason: "one subject, whose units have no place on a surface (or are too few)"}
+	}
+	return Value{Interval: one, Kind: "spatial"}
+}
+
+// differ compares every pair of a family's networks.
+func (s *Scaling) differ(ctx context.Context) error {
+	for j, large := range s.Members {
+		for _, small := range s.Members[:j] {
+			if !large.comparable(small) {
+				continue
+			}
+			shared, err := sharedSubjects(ctx, small, large)
+			if err != nil {
+				return err
+			}
+			for _, q := range scalingQuantities {
+				var each []Interval
+				var subjects []string
+				for _, c := range shared {
+					each, subjects = append(each, q.of(c.in, c.field, c.difference(c.in.Mapping, q.unit))), append(subjects, c.in.Mapping.Info.Subject)
+				}
+				d := Difference{Family: large.Family, Smaller: small.label(), Larger: large.label(), Quantity: q.name, Method: large.Method, Simulated: large.Of.simulated, Subjects: subjects, Value: over(each), P: nan, Q: nan}
+				d.P = pOfDifference(each, d.Value)
+				s.Differences = append(s.Differences, d)
+			}
+		}
+	}
+	return nil
+}
+
+// sharedSubject is a subject that two networks were mapped onto, in the same units.
+type sharedSubject struct {
+	Pair
+	in    Input
+	field *Field
+}
+
+func sharedSubjects(ctx context.Context, small, large Member) (out []sharedSubject, err error) {
+	for _, a := range small.by {
+		for _, b := range large.by {
+			c := sharedSubject{Pair: Pair{Before: a.mean.Mapping, After: b.mean.Mapping, Geometry: a.mean.Geometry, Hierarchy: a.mean.Hierarchy}}
+			if a.name != b.name || c.check() != nil {
+				continue
+			}
+			c.in = Input{Mapping: c.both(), Geometry: c.Geometry, Hierarchy: c.Hierarchy, R2Top: nan}
+			if c.field, err = NewField(ctx, c.in); err != nil {
+				return nil, err
+			}
+			out = append(out, c)
+		}
+	}
+	return out, nil
+}
+
+// pOfDifference is the two-sided p of no difference: of Student's t over subjects, or of one subject's interval.
+func pOfDifference(each []Interval, v Value) float64 {
+	if v.Kind != "subjects" {
+		return twoSided(v.Interval)
+	}
+	var x []float64
+	for _, e := range each {
+		x = append(x, e.Estimate)
+	}
+	x = stats.Present(x)
+	sd := stats.SD(x)
+	if !(sd > 0) {
+		return pOf(v.Estimate, sd)
+	}
+	return 2 * (1 - stats.TCDF(math.Abs(v.Estimate)/sd*math.Sqrt(float64(len(x))), float64(len(x)-1)))
+}
+
+// label tells networks of one name apart by what a sweep set.
+func (n Network) label() string { return strings.TrimSpace(n.Model + " " + n.Settings) }
+
+// discover fills Q, over the pairs of a family and quantity.
+func (s *Scaling) discover() {
+	at := map[string][]int{}
+	for i, d := range s.Differences {
+		key := fmt.Sprint(d.Family, "\n", d.Quantity, "\n", d.Method, "\n", d.Simulated)
+		at[key] = append(at[key], i)
+	}
+	for _, list := range at {
+		p := make([]float64, len(list))
+		for k, i := range list {
+			p[k] = s.Differences[i].P
+		}
+		for k, q := range stats.FDR(p) {
+			s.Differences[list[k]].Q = q
+		}
+	}
+}
+
+// Limits says in words what such a comparison can't.
+func (s *Scaling) Limits() (out []string) {
+	for _, m := range s.Members {
+		for _, v := range m.Values {
+			if v.Kind == "spatial" {
+				out = append(out, "One subject: intervals and tests say whether the networks differ on this cortex by more than its smoothness alone would make them. Nothing is said of other people; that needs two subjects at the very least, and eight would be better.")
+			}
+		}
+	}
+	for _, m := range s.Members {
+		if m.Of.simulated {
+			out = append(out, "Simulated responses favour the network that generated them, whatever its size.")
+		}
+		if m.Seeds < 2 {
+			out = append(out, "One seed: how far the numbers move from fit to fit is not known.")
+		}
+	}
+	out = append(out, "Networks of a family differ in more than their size: input resolution, width and depth grow together.")
+	slices.Sort(out)
+	return slices.Compact(out)
+}
+
+// ScalingTable is scaling.csv: a row a network, population and quantity.
+func ScalingTable(s *Scaling) *Table {
+	t := &Table{Name: "scaling", Title: "Networks by size", Note: strings.Join(s.Limits(), " "), Columns: []Column{
+		{"family", ""}, {"model", "network"}, {"size", "as the pipeline file says"}, {"params", "of the network"}, {"layers", "its depth: layers read"}, {"images", "training pictures of the fit"},
+		{"method", ""}, {"protocol", ""}, {"settings", "what a sweep set"}, {"subjects", ""}, {"n_subjects", ""}, {"n_seeds", "most of one subject"},
+		{"quantity", "r2_mean (over units, fraction of variance), r2_norm_mean (over noise ceiling), slope_share (of the hierarchy, over levels)"},
+		{"mean", "over subjects, of each one's mean over seeds"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: one subject's"},
+		{"seed_sd", "spread over seeds"}, {"warnings", "why something is empty"}, simulatedColumn,
+	}}
+	for _, m := range s.Members {
+		for k, v := range m.Values {
+			warn := v.Reason
+			if math.IsNaN(v.SeedSD) {
+				warn = strings.TrimPrefix(warn+"; one seed: no spread", "; ")
+			}
+			t.Add(m.Family, m.Model, m.Size, m.Parameters, m.Layers, m.Images, m.Method, m.Protocol, m.Settings, strings.Join(m.Subjects, " "), len(m.Subjects), m.Seeds,
+				scalingQuantities[k].name, v.Estimate, v.Lo, v.Hi, v.Kind, v.SeedSD, warn, m.Of.simulated)
+		}
+	}
+	return t
+}
+
+// ScalingTests is scaling_tests.csv: a row a pair of networks and quantity.
+func ScalingTests(s *Scaling) *Table {
+	t := &Table{Name: "scaling_tests", Title: "Larger minus smaller, paired", Note: strings.Join(s.Limits(), " "), Columns: []Column{
+		{"family", ""}, {"smaller", "network"}, {"larger", "network"}, {"method", ""}, {"quantity", ""}, {"subjects", "that both were mapped onto"}, {"n_subjects", ""},
+		{"difference", "larger − smaller"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: one subject's"},
+		{"p", "two-sided, of no difference"}, {"q", "after Benjamini and Hochberg over the pairs"}, {"warnings", "why something is empty"}, simulatedColumn,
+	}}
+	for _, d := range s.Differences {
+		t.Add(d.Family, d.Smaller, d.Larger, d.Method, d.Quantity, strings.Join(d.Subjects, " "), len(d.Subjects), d.Estimate, d.Lo, d.Hi, d.Kind, d.P, d.Q, d.Reason, d.Simulated)
+	}
+	return t
+}
