@@ -179,8 +179,8 @@ func content(t *testing.T, html string) {
 func checkCSVs(t *testing.T, dir string) {
 	t.Helper()
 	paths, err := filepath.Glob(filepath.Join(dir, "tables", "*.csv"))
-	if err != nil || len(paths) != 6 {
-		t.Fatalf("tables %v, %v; want 6", paths, err)
+	if err != nil || len(paths) != 8 {
+		t.Fatalf("tables %v, %v; want 8", paths, err)
 	}
 	for _, p := range paths {
 		f, err := os.Open(p)
