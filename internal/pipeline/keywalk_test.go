@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"cortexmap/internal/config"
+	"cortexmap/internal/subject/subjecttest"
 )
 
 // never are the keys that change no digest (contract.md section 3): names, paths, and what a run is done with.
@@ -21,7 +22,7 @@ var never = map[string]bool{
 var other = map[string]string{
 	"models.0.name": "other", "models.0.card": "card.yaml", "models.0.family": "other", "models.0.size": "9G", "models.0.finetuned_from": "second",
 	"subjects.0.subject": "REFUSED subj01", "subjects.0.sessions": "REFUSED 3", "subjects.0.mask": "REFUSED mask", "subjects.0.ceiling": "REFUSED ceiling", "subjects.0.rois": "REFUSED nothing.yaml",
-	"extract.layers": "stages", "extract.grid": "REFUSED 16", "extract.protocol": "paper", "extract.compression": "zstd", "extract.native": "KEYS all",
+	"extract.layers": "stages", "extract.grid": "REFUSED 16", "extract.protocol": "paper", "extract.compression": "zstd", "extract.native": "KEYS all", "extract.images": "bigger/images", "extract.components": "4",
 	"fit.protocol": "paper", "fit.seeds": "[1]", "fit.split.by": "image", "fit.split.val": "0.2", "fit.split.test": "0.2", "fit.split.seed": "1",
 	"fit.images": "5", "fit.ablation": "no_topology", "fit.baselines": "KEYS [ridge_layers]",
 	"analyze.hierarchy": "[V1, V2]", "analyze.interval": "spatial", "analyze.controls": "KEYS all", "sweep.groups": "{all: [resnet]}",
@@ -33,6 +34,7 @@ func TestEveryKey(t *testing.T) {
 	plan := func(change func(d *desk)) (string, error) {
 		d := newDesk(t)
 		d.copy(filepath.Join(testdata, "onnx", "vit.dyn.onnx"), filepath.Join(d.dir, "second.onnx"))
+		d.check(subjecttest.Small{Pictures: 30, Units: 6, Positions: "csv"}.Write(filepath.Join(d.dir, "bigger")))
 		d.edit("card.yaml", func(string) string { return "mean: [0.5, 0.5, 0.5]\nstd: [0.229, 0.224, 0.225]\n" })
 		d.yaml = strings.Replace(d.yaml, "models: [resnet.onnx]", "models: [{path: resnet.onnx}, second.onnx]", 1)
 		d.yaml = strings.Replace(d.yaml, "subjects: [brain]", "subjects: [{path: brain}]", 1)
