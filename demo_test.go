@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"encoding/csv"
 	"encoding/json"
 	"os"
@@ -49,11 +50,16 @@ func demoPython(t *testing.T, out string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m := regexp.MustCompile("(?s)```python\n(.*?)```").FindSubmatch(readme)
-	if m == nil {
-		t.Fatal("the README has no lines of Python")
+	lines := ""
+	for _, m := range regexp.MustCompile("(?s)```python\n(.*?)```").FindAllSubmatch(readme, -1) {
+		if bytes.Contains(m[1], []byte("mapping.parquet")) {
+			lines = string(m[1])
+		}
 	}
-	script := strings.ReplaceAll(string(m[1]), "runs/demo", filepath.ToSlash(out)) +
+	if lines == "" {
+		t.Fatal("the README has no lines of Python that read a mapping")
+	}
+	script := strings.ReplaceAll(lines, "runs/demo", filepath.ToSlash(out)) +
 		"import json\nprint('\\n' + json.dumps({'vertices': len(vertices), 'rois': len(rois), 'r2': len(r2), 'off': float(np.abs(r2[left.vertex] - left.r2).max()), 'x': list(x.shape)}))\n"
 	python := os.Getenv("CORTEXMAP_PYTHON")
 	if python == "" {
@@ -69,8 +75,8 @@ func demoPython(t *testing.T, out string) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
-	lines := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if got, want := lines[len(lines)-1], `{"vertices": 2000, "rois": 30, "r2": 10242, "off": 0.0, "x": [2538, 65, 24]}`; got != want {
+	told := strings.Split(strings.TrimSpace(string(text)), "\n")
+	if got, want := told[len(told)-1], `{"vertices": 2000, "rois": 30, "r2": 10242, "off": 0.0, "x": [2538, 65, 24]}`; got != want {
 		t.Errorf("Python finds %s, want %s", got, want)
 	}
 }

@@ -53,6 +53,8 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // keys of folders change with every version of our numbers.
+var failedTask = regexp.MustCompile(`tasks/failed/[0-9a-f]{12}\b`)
+
 var keys = regexp.MustCompile(`-[0-9a-f]{12}\b`)
 
 // layerParts: at which layer a disk is full depends on its block size.
@@ -240,7 +242,7 @@ func contents(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	var b strings.Builder
 	for _, path := range below(ts, ts.MkAbs(args[0])) {
-		b.WriteString(keys.ReplaceAllString(path, "-KEY") + "\n")
+		b.WriteString(failedTask.ReplaceAllString(keys.ReplaceAllString(path, "-KEY"), "tasks/failed/KEY") + "\n")
 	}
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(b.String()), 0o666))
 }

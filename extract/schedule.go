@@ -129,7 +129,12 @@ func (n *Network) tooLarge(need, budget int64, batch int) error {
 }
 
 // gib says a number of bytes as people who set memory: in GiB read it.
-func gib(n int64) string { return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30)) }
+func gib(n int64) string {
+	if n < 1<<30 {
+		return fmt.Sprintf("%.1f MiB", float64(n)/(1<<20))
+	}
+	return fmt.Sprintf("%.2f GiB", float64(n)/(1<<30))
+}
 
 // enoughDisk refuses what the disk can't hold. have is what the folder holds already.
 func enoughDisk(need, have, free int64, dir string) error {

@@ -127,8 +127,8 @@ func inChromium(t *testing.T, dir string) {
 	for _, x := range c.list {
 		t.Error(x)
 	}
-	if drawn != 6 || charts != 2 {
-		t.Errorf("%d plates and %d charts are drawn, want 6 and 2", drawn, charts)
+	if drawn != 6 || charts != 3 {
+		t.Errorf("%d plates and %d charts are drawn, want 6 and 3", drawn, charts)
 	}
 	if wide > 1280 || phone > 390 {
 		t.Errorf("the page is %d wide in a window of 1280, %d on a phone of 390", wide, phone)

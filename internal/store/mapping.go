@@ -219,8 +219,25 @@ func (m *Mapping) readVertices(path string) error {
 	return nil
 }
 
-func (m *Mapping) readShares(path string) error {
+// shareRows reads layers.parquet, also one without the columns r2 and r.
+func shareRows(path string) ([]shareRow, error) {
 	rows, _, err := readRows[shareRow](path)
+	if err == nil {
+		return rows, nil
+	}
+	old, _, e := readRows[firstShareRow](path)
+	if e != nil {
+		return nil, err
+	}
+	rows = make([]shareRow, len(old))
+	for i, r := range old {
+		rows[i] = shareRow{Hemi: r.Hemi, Vertex: r.Vertex, Layer: r.Layer, Selector: r.Selector, Share: r.Share}
+	}
+	return rows, nil
+}
+
+func (m *Mapping) readShares(path string) error {
+	rows, err := shareRows(path)
 	if err != nil {
 		return err
 	}

@@ -41,6 +41,15 @@ type shareRow struct {
 	R        *float32 `parquet:"r"`
 }
 
+// firstShareRow is a row of layers.parquet as it was written before layers had scores.
+type firstShareRow struct {
+	Hemi     string   `parquet:"hemi,dict"`
+	Vertex   int32    `parquet:"vertex"`
+	Layer    int32    `parquet:"layer"`
+	Selector *float32 `parquet:"selector"`
+	Share    *float32 `parquet:"share"`
+}
+
 // tensorRow is a row of weights.parquet.
 type tensorRow struct {
 	Name  string  `parquet:"name"`
