@@ -52,10 +52,11 @@ func exits(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// keys of folders change with every version of our numbers.
-var failedTask = regexp.MustCompile(`tasks/failed/[0-9a-f]{12}\b`)
-
-var keys = regexp.MustCompile(`-[0-9a-f]{12}\b`)
+// Keys, of folders and of failed tasks' records, change with every version of our numbers.
+var (
+	keys       = regexp.MustCompile(`-[0-9a-f]{12}\b`)
+	failedTask = regexp.MustCompile(`tasks/failed/[0-9a-f]{12}\b`)
+)
 
 // layerParts: at which layer a disk is full depends on its block size.
 var layerParts = regexp.MustCompile(`layer=\d\d-[^/]+/`)

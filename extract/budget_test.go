@@ -25,7 +25,7 @@ func TestRefusesWhatCantBeHeld(t *testing.T) {
 	set := pictureSet(t, pictureFiles(t, 3))
 	dir := t.TempDir()
 	_, err := Run(context.Background(), rt, net, set, dir, RunOptions{Key: "k", Threads: 1, Memory: 1 << 20})
-	if fault.ClassOf(err) != fault.Machine || !strings.Contains(err.Error(), "0.00 iB may be used") || !strings.Contains(err.Error(), "memory:") {
+	if fault.ClassOf(err) != fault.Machine || !strings.Contains(err.Error(), "1.0 MiB may be used") || !strings.Contains(err.Error(), "memory:") {
 		t.Errorf("a budget of 1 MiB: %v", err)
 	}
 	free, err := durable.Free(dir)
