@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -124,19 +125,17 @@ func (c *claims) take(key string) (*claim, *owner, error) {
 	me.Serial = c.serial
 	c.mu.Unlock()
 	final := c.dir(key)
-	if err := os.MkdirAll(filepath.Dir(final), 0o777); err != nil {
-		return nil, nil, durable.Explain(err, final)
-	}
 	mine := fmt.Sprintf("%s.new.%d.%d.%d", final, me.PID, me.Serial, time.Now().UnixNano())
-	if err := os.Mkdir(mine, 0o777); err != nil {
-		return nil, nil, durable.Explain(err, final)
-	}
 	defer os.RemoveAll(mine) // gone once it is renamed
 	data, err := json.Marshal(me)
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := os.WriteFile(filepath.Join(mine, ownerName), data, 0o666); err != nil {
+	err = prepare(mine, data)
+	for try := 0; errors.Is(err, fs.ErrNotExist) && try < 100; try++ { // the end of another claim took the folders away in between
+		err = prepare(mine, data)
+	}
+	if err != nil {
 		return nil, nil, durable.Explain(err, final)
 	}
 	err = os.Rename(mine, final)
@@ -154,6 +153,14 @@ func (c *claims) take(key string) (*claim, *owner, error) {
 	cl := &claim{claims: c, key: key, owner: me, stop: make(chan struct{})}
 	cl.ended.Go(cl.beat)
 	return cl, nil, nil
+}
+
+// prepare makes a claim's folder under the name from which it is renamed.
+func prepare(dir string, owner []byte) error {
+	if err := os.MkdirAll(dir, 0o777); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(dir, ownerName), owner, 0o666)
 }
 
 // beat moves the time of owner.json until the claim is released.
@@ -178,9 +185,49 @@ func (c *claim) release() {
 	if o, err := readOwner(c.dir(c.key)); err == nil && o == c.owner {
 		c.evict(c.key, c.owner)
 	}
-	// The folders go with the last claim.
+	c.leave()
+}
+
+// leave removes the folders of claims if nothing is in them any more.
+func (c *claims) leave() {
 	os.Remove(filepath.Join(c.root, filepath.FromSlash(claimsDir)))
 	os.Remove(filepath.Join(c.root, stateDir))
+}
+
+// tidy removes what killed processes left: claims of tasks that they had finished, and of this machine's the
+// folders KEY.new.PID.… and KEY.gone.PID.… of those that were killed while they claimed or gave back.
+func (c *claims) tidy() {
+	parent := filepath.Join(c.root, filepath.FromSlash(claimsDir))
+	entries, _ := os.ReadDir(parent) // what can't be read stays
+	for _, e := range entries {
+		words := strings.Split(e.Name(), ".")
+		if len(words) == 1 {
+			if o, gone := c.look(e.Name()); gone {
+				c.evict(e.Name(), *o)
+			}
+			continue
+		}
+		if dir := filepath.Join(parent, e.Name()); len(words) == 5 && c.abandoned(dir, words[2]) {
+			os.RemoveAll(dir)
+		}
+	}
+	c.leave()
+}
+
+// abandoned says whether the process that made a claim's folder under a passing name is gone. One that was
+// killed before it wrote who it was is known by age: the next word is written within a moment, and whoever
+// finds the folder gone makes it again.
+func (c *claims) abandoned(dir, pid string) bool {
+	id, err := strconv.Atoi(pid)
+	if err != nil || alive(id) {
+		return false
+	}
+	o, err := readOwner(dir)
+	if err == nil {
+		return o.Machine == c.me.Machine
+	}
+	info, err := os.Stat(dir)
+	return err == nil && time.Since(info.ModTime()) > time.Second
 }
 
 // look says who has a task, and whether that process is gone. A claim that vanished meanwhile is gone.

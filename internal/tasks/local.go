@@ -65,6 +65,7 @@ func (l *Local) Execute(outer context.Context, g *Graph) error {
 			t.State = Skipped
 		}
 	}
+	s.claims.tidy()
 	return outer.Err()
 }
 
