@@ -76,7 +76,7 @@ func demoPython(t *testing.T, out string) {
 		t.Fatalf("%v\n%s", err, stderr.String())
 	}
 	told := strings.Split(strings.TrimSpace(string(text)), "\n")
-	if got, want := told[len(told)-1], `{"vertices": 2000, "rois": 30, "r2": 10242, "off": 0.0, "x": [2538, 65, 24]}`; got != want {
+	if got, want := told[len(told)-1], `{"vertices": 2000, "rois": 30, "r2": 10242, "off": 0.0, "x": [2538, 65, 40]}`; got != want {
 		t.Errorf("Python finds %s, want %s", got, want)
 	}
 }
