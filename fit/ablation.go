@@ -1,7 +1,6 @@
 package fit
 
 import (
-	"math"
 	"strconv"
 	"strings"
 
@@ -27,12 +26,6 @@ type held struct {
 }
 
 func free() held { return held{layer: -1, scale: nan32()} }
-
-// CheckAblation refuses a word that is no ablation. Whether a network has layer K is not known here.
-func CheckAblation(word string) error {
-	_, err := heldBy(word, math.MaxInt)
-	return err
-}
 
 // heldBy is what an ablation holds in a network of so many layers.
 func heldBy(word string, layers int) (held, error) {

@@ -61,12 +61,12 @@ func TestAblations(t *testing.T) {
 
 func TestAblationWords(t *testing.T) {
 	for _, word := range []string{"", NoAblation, NoTopology, "layer:0", Centre, Local, Global} {
-		if err := CheckAblation(word); err != nil {
+		if _, err := heldBy(word, 1); err != nil {
 			t.Errorf("%q: %v", word, err)
 		}
 	}
 	for _, word := range []string{"layer", "layer:", "layer:-1", "layer:x", "no"} {
-		if CheckAblation(word) == nil {
+		if _, err := heldBy(word, 1); err == nil {
 			t.Errorf("%q is taken", word)
 		}
 	}

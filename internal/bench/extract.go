@@ -125,7 +125,7 @@ func (e ExtractOptions) networks(ctx context.Context, o Options, rt *ort.Runtime
 type speeds struct {
 	rounds, images, batch, threads int
 	bare, whole, steady            time.Duration // wall
-	library, decoding, writing     time.Duration // CPU, each alone
+	inference, decoding, writing   time.Duration // CPU, each alone
 	process                        time.Duration // CPU of the whole extractions
 	peak                           int64
 }
@@ -181,7 +181,7 @@ func (s *speeds) round(ctx context.Context, rt *ort.Runtime, n measured, set *st
 	if err := s.extraction(ctx, rt, n, set); err != nil {
 		return err
 	}
-	s.library += cpu(func() { err = alone.Run(ctx, set.Len()) })
+	s.inference += cpu(func() { err = alone.Run(ctx, set.Len()) })
 	if err != nil {
 		return err
 	}
@@ -323,11 +323,11 @@ func (s *speeds) add(t *analyze.Table, name string) {
 	n := float64(s.images)
 	milli := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 / n }
 	bare, steady := n/s.bare.Seconds(), n/s.steady.Seconds()
-	work := (s.library + s.decoding + s.writing).Seconds()
+	work := (s.inference + s.decoding + s.writing).Seconds()
 	peak := math.NaN()
 	if s.peak > 0 {
 		peak = float64(s.peak) / 1e9
 	}
 	t.Add(name, s.images, s.batch, s.threads, bare, steady, steady/bare, (s.whole-s.steady).Seconds()/float64(s.rounds), n/s.whole.Seconds()/bare,
-		milli(s.library), milli(s.decoding), milli(s.writing), s.steady.Seconds()*float64(s.threads)/work, milli(s.process), peak)
+		milli(s.inference), milli(s.decoding), milli(s.writing), s.steady.Seconds()*float64(s.threads)/work, milli(s.process), peak)
 }

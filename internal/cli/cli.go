@@ -131,7 +131,7 @@ func (f *flags) overrides() ([]config.Override, error) {
 	var list []config.Override
 	add := func(key, value string) {
 		if value != "" {
-			list = append(list, config.Override{Key: key, Value: value})
+			list = append(list, config.Override{Key: key, Value: value, Flag: "--" + key})
 		}
 	}
 	add("out", quote(f.Out))

@@ -150,7 +150,18 @@ func Defaults() Config {
 const paperTest = 0.0855
 
 // Override is one `--set KEY=VALUE`.
-type Override struct{ Key, Value string }
+type Override struct {
+	Key, Value string
+	Flag       string // the flag that stands for the key, as in --device; "": it is --set
+}
+
+// lay puts the override over a document.
+func (o Override) lay(doc *strictyaml.Doc) error {
+	if o.Flag != "" {
+		return doc.SetFrom(o.Flag, o.Key, o.Value)
+	}
+	return doc.Set(o.Key, o.Value)
+}
 
 // Load reads a YAML text strictly, lays the overrides over it and checks every value. name is the file's
 // name for messages.
@@ -160,7 +171,7 @@ func Load(name string, data []byte, overrides []Override) (*Config, error) {
 		return nil, err
 	}
 	for _, o := range overrides {
-		if err := doc.Set(o.Key, o.Value); err != nil {
+		if err := o.lay(doc); err != nil {
 			return nil, err
 		}
 	}

@@ -40,7 +40,7 @@ var places = cmp.Options{cmpopts.IgnoreFields(Model{}, "At"), cmpopts.IgnoreFiel
 
 func TestOverridesAndHierarchy(t *testing.T) {
 	c, err := load(t, "models: [a.onnx]\nsubjects: [s]\nanalyze: {hierarchy: [V1, {high: [FFA, PPA]}]}\n",
-		Override{"fit.seeds", "[3, 4]"}, Override{"extract.layers", "every:2"}, Override{"models", "['it''s.onnx']"})
+		Override{Key: "fit.seeds", Value: "[3, 4]"}, Override{Key: "extract.layers", Value: "every:2"}, Override{Key: "models", Value: "['it''s.onnx']"})
 	if err != nil {
 		t.Fatal(err)
 	}

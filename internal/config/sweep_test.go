@@ -64,7 +64,7 @@ sweep:
 
 // TestSweepOverridden: --set reaches below what is swept, and into the sweep itself.
 func TestSweepOverridden(t *testing.T) {
-	c, err := load(t, base+"sweep: {product: {fit.images: [1, 2]}}\n", Override{"fit.protocol", "paper"}, Override{"sweep.product", "{fit.images: [5, 6, 7]}"})
+	c, err := load(t, base+"sweep: {product: {fit.images: [1, 2]}}\n", Override{Key: "fit.protocol", Value: "paper"}, Override{Key: "sweep.product", Value: "{fit.images: [5, 6, 7]}"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,12 +25,7 @@ import (
 func Submit(ctx context.Context, o Options) (*Result, error) {
 	r := newRun(ctx, o)
 	defer r.close()
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	r.plan()
-	r.estimate()
-	stop, err := r.begin()
+	stop, err := r.ready()
 	if err != nil {
 		return nil, err
 	}

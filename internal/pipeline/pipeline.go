@@ -103,12 +103,7 @@ type run struct {
 func Run(ctx context.Context, o Options) (*Result, error) {
 	r := newRun(ctx, o)
 	defer r.close()
-	if err := r.open(); err != nil {
-		return nil, err
-	}
-	r.plan()
-	r.estimate()
-	stop, err := r.begin()
+	stop, err := r.ready()
 	if err != nil {
 		return nil, err
 	}
@@ -121,6 +116,16 @@ func Run(ctx context.Context, o Options) (*Result, error) {
 		err = e
 	}
 	return &r.result, err
+}
+
+// ready opens what the file names, plans the tasks, and begins to write below out; stop ends the log.
+func (r *run) ready() (stop func(), err error) {
+	if err := r.open(); err != nil {
+		return nil, err
+	}
+	r.plan()
+	r.estimate()
+	return r.begin()
 }
 
 func newRun(ctx context.Context, o Options) *run {

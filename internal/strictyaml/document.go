@@ -47,8 +47,11 @@ func Set(into any, key, value string) error {
 // an empty text. What the key names is replaced; mappings on the way are entered, or made where there is
 // nothing. A way through a list or a scalar is a fault: lists are given as a whole. Whether the key is a valid
 // one, Decode says.
-func (d *Doc) Set(key, value string) error {
-	src := &source{name: "--set " + key}
+func (d *Doc) Set(key, value string) error { return d.SetFrom("--set "+key, key, value) }
+
+// SetFrom is Set of a value that the user gave by other words than --set, which is what faults call its place.
+func (d *Doc) SetFrom(where, key, value string) error {
+	src := &source{name: where}
 	names := strings.Split(key, ".")
 	for _, name := range names {
 		if name == "" {

@@ -20,10 +20,21 @@ var challengeFamilies = []string{"prf-visualrois", "floc-bodies", "floc-faces", 
 func (c *challenge) families() error {
 	s := c.s
 	r := newRegions(s.Units)
+	err := s.eachFamily(challengeFamilies, maskFolder, func(name string) (bool, error) { return c.family(r, r.atlas.family(name)) })
+	if err != nil {
+		return err
+	}
+	c.finish(r)
+	return nil
+}
+
+// eachFamily reads families of regions, one after the other whatever is wrong with one, and warns of those that
+// aren't in place.
+func (s *Subject) eachFamily(names []string, place string, read func(name string) (there bool, err error)) error {
 	var all []error
 	var absent []string
-	for _, name := range challengeFamilies {
-		there, err := c.family(r, r.atlas.family(name))
+	for _, name := range names {
+		there, err := read(name)
 		all = append(all, err)
 		if !there {
 			absent = append(absent, name)
@@ -33,9 +44,8 @@ func (c *challenge) families() error {
 		return err
 	}
 	if absent != nil {
-		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions are not in %s: %s", s.Name, len(absent), len(challengeFamilies), maskFolder, strings.Join(absent, ", ")))
+		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions are not in %s: %s", s.Name, len(absent), len(names), place, strings.Join(absent, ", ")))
 	}
-	c.finish(r)
 	return nil
 }
 

@@ -1,12 +1,10 @@
 package subject
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"path"
 	"slices"
-	"strings"
 
 	"cortexmap/internal/fault"
 )
@@ -38,29 +36,16 @@ func (n *nsd) masks() error {
 func (n *nsd) regions() error {
 	s := n.s
 	r := newRegions(s.Units)
-	var all []error
-	var absent []string
-	own := [2][]int64{}
-	var err error
-	if own, err = n.transforms(); err != nil {
+	own, err := n.transforms()
+	if err != nil {
 		return err
 	}
 	families := challengeFamilies
 	if other := n.options.ROIs; other != "" && n.has(path.Join(nsdLabels, "fsaverage/label", "lh."+other+".mgz")) && !slices.Contains(families, other) {
 		families = append(slices.Clone(families), other) // an atlas on fsaverage: Kastner2015, HCP_MMP1
 	}
-	for _, name := range families {
-		there, err := n.family(r, name, own)
-		all = append(all, err)
-		if !there {
-			absent = append(absent, name)
-		}
-	}
-	if err := errors.Join(all...); err != nil {
+	if err := s.eachFamily(families, nsdLabels, func(name string) (bool, error) { return n.family(r, name, own) }); err != nil {
 		return err
-	}
-	if absent != nil {
-		s.warn("roi-missing", fmt.Sprintf("%s: %d of %d families of regions aren't in %s: %s", s.Name, len(absent), len(challengeFamilies), nsdLabels, strings.Join(absent, ", ")))
 	}
 	n.finish(r)
 	return nil
