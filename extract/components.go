@@ -39,8 +39,8 @@ type projection struct {
 	axes []float32 // [D, K] row-major
 }
 
-// componentLayers are the layers as they are stored: K wide at most.
-func componentLayers(layers []store.Layer, k int) []store.Layer {
+// StoredLayers are a network's layers as they are stored where K components are kept: K wide at most. 0 keeps all.
+func StoredLayers(layers []store.Layer, k int) []store.Layer {
 	out := append([]store.Layer(nil), layers...)
 	for i := range out {
 		if k > 0 {
@@ -50,19 +50,14 @@ func componentLayers(layers []store.Layer, k int) []store.Layer {
 	return out
 }
 
-// components adds the nodes that bring the layer to the fit grid and keep its components, and returns the name of
-// their float16 output [N, g²+1, K].
-func (t tap) components(g int, protocol string, b basis) string {
+// projected adds the nodes that keep the components of fitted tokens x [N, g²+1, D]: float32 [N, g²+1, K].
+func (t tap) projected(x string, g int, b basis) string {
 	if b.local.axes == nil {
-		return t.fit(g, protocol)
+		return x
 	}
-	x := t.fitted(g, protocol)
 	local := t.project(t.tokensFrom(x, 0, g*g), b.local)
 	global := t.project(t.tokensFrom(x, g*g, g*g+1), b.global)
-	both := t.Op("Concat", []string{local, global}, onnx.Int("axis", 1))
-	out := t.Op("Cast", []string{both}, onnx.Int("to", int64(onnx.Float16)))
-	t.Output(out, onnx.Undefined)
-	return out
+	return t.Op("Concat", []string{local, global}, onnx.Int("axis", 1))
 }
 
 // tokensFrom is a part of [N, tokens, D].
@@ -141,6 +136,9 @@ func (x *extraction) componentBasis(ctx context.Context) error {
 		}
 		x.basis = append(x.basis, b)
 		x.kept.Layers = append(x.kept.Layers, share)
+		if x.o.Log != nil {
+			x.o.Log.Info("components", "layer", l.Name, "kept", share.Kept, "of", l.Width, "variance_local", share.Local, "variance_global", share.Global)
+		}
 	}
 	return x.writeBasis()
 }
@@ -332,18 +330,40 @@ func (x *extraction) writeBasis() error {
 func (x *extraction) readBasis() bool {
 	text, err := os.ReadFile(filepath.Join(x.dir, keptName))
 	kept := new(store.Components)
-	if err != nil || json.Unmarshal(text, kept) != nil || kept.Number != x.o.Components || len(kept.Layers) != len(x.layers) {
+	if err != nil || json.Unmarshal(text, kept) != nil || kept.Number != x.o.Components {
 		return false
 	}
-	all := make([]basis, len(x.layers))
-	for i, l := range x.net.Layers {
-		k := x.layers[i].Width
+	bases, err := x.net.bases(x.dir, kept)
+	if err != nil {
+		return false
+	}
+	x.basis, x.kept = bases, kept
+	return true
+}
+
+// bases reads what every layer of a store was projected on; nil where the store keeps everything. A file that is missing
+// or of other sizes than the layers is a fault.
+func (n *Network) bases(dir string, kept *store.Components) ([]basis, error) {
+	if kept == nil {
+		return nil, nil
+	}
+	if len(kept.Layers) != len(n.Layers) {
+		return nil, fault.Inputf("components of %d layers are kept, the network has %d", len(kept.Layers), len(n.Layers)).In("%s", dir)
+	}
+	stored := StoredLayers(n.Layers, kept.Number)
+	all := make([]basis, len(n.Layers))
+	for i, l := range n.Layers {
+		k := stored[i].Width
 		if k == l.Width {
 			continue
 		}
-		rows, d, m, err := store.ReadMatrix(x.basisPath(i))
-		if err != nil || rows != 2*(1+k) || d != l.Width {
-			return false
+		path := filepath.Join(dir, store.LayerDir(stored[i], len(stored)), basisName)
+		rows, d, m, err := store.ReadMatrix(path)
+		if err != nil {
+			return nil, err
+		}
+		if rows != 2*(1+k) || d != l.Width {
+			return nil, fault.Inputf("it holds %d x %d numbers; %d components of %d channels are %d x %d", rows, d, k, l.Width, 2*(1+k), l.Width).In("%s", path)
 		}
 		half := (1 + k) * d
 		all[i] = basis{
@@ -351,8 +371,7 @@ func (x *extraction) readBasis() bool {
 			global: projection{m[half : half+d], transposed(m[half+d:], k, d)},
 		}
 	}
-	x.basis, x.kept = all, kept
-	return true
+	return all, nil
 }
 
 // tidy removes what only an unfinished store needs.

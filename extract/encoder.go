@@ -13,6 +13,7 @@ import (
 	"cortexmap/internal/onnx"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/stimuli"
+	"cortexmap/internal/store"
 	"cortexmap/models"
 )
 
@@ -20,21 +21,31 @@ import (
 const EncoderKey = "cortexmap.encoder"
 
 // Encoder is the network as a model from prepared pixels to whatever predict makes of its layers' tokens,
-// which predict is given as they are stored: on the fit grid, rounded to binary16, as names of float32
-// tensors [N, grid²+1, D]. Everything of the network that the layers don't need is left out, its own outputs
-// too; what stays is copied byte for byte. It returns the bytes and the names of the files that hold weights
-// beside them, as for the network itself.
+// which predict is given as the store f of this network holds them: on its fit grid, projected on its components
+// where it keeps such, rounded to binary16, as names of float32 tensors [N, grid²+1, D]. Everything of the network
+// that the layers don't need is left out, its own outputs too; what stays is copied byte for byte. It returns the
+// bytes and the names of the files that hold weights beside them, as for the network itself.
 //
 // opset is the least operator set that predict's nodes need; a network of an older one is a fault.
-func (n *Network) Encoder(grid int, protocol string, opset int64, predict func(b *onnx.Builder, tokens []string) (output string, units int, err error)) (model []byte, external []string, err error) {
+func (n *Network) Encoder(f *store.Features, opset int64, predict func(b *onnx.Builder, tokens []string) (output string, units int, err error)) (model []byte, external []string, err error) {
 	if n.Model.Opset() < opset {
 		return nil, nil, fault.Inputf("the network is of opset %d, an encoder needs opset %d or newer", n.Model.Opset(), opset).
 			In("%s", n.Path).Remedy("export the network again, or convert it with onnx.version_converter")
 	}
+	m := &f.Manifest
+	bases, err := n.bases(f.Dir(), m.Components)
+	if err != nil {
+		return nil, nil, err
+	}
 	b := onnx.NewBuilder(n.Model.Opset())
 	var tokens []string
-	for _, l := range n.Layers {
-		stored := b.Op("Cast", []string{n.tap(b, l).fitted(grid, protocol)}, onnx.Int("to", int64(onnx.Float16)))
+	for i, l := range n.Layers {
+		t := n.tap(b, l)
+		x := t.fitted(m.Grid, m.Protocol)
+		if bases != nil {
+			x = t.projected(x, m.Grid, bases[i])
+		}
+		stored := b.Op("Cast", []string{x}, onnx.Int("to", int64(onnx.Float16)))
 		tokens = append(tokens, b.Op("Cast", []string{stored}, onnx.Int("to", int64(onnx.Float32))))
 	}
 	out, units, err := predict(b, tokens)
@@ -57,11 +68,11 @@ func (n *Network) Encoder(grid int, protocol string, opset int64, predict func(b
 		return nil, nil, fault.Inputf("the encoder would have %d bytes; an .onnx file has at most 2 GiB", len(model)).In("%s", n.Path).
 			Remedy("export the network with external data, or fit fewer units")
 	}
-	m, err := onnx.Parse(readerAt(model), int64(len(model)))
+	parsed, err := onnx.Parse(readerAt(model), int64(len(model)))
 	if err != nil {
 		return nil, nil, err
 	}
-	return model, m.External, nil
+	return model, parsed.External, nil
 }
 
 // responsesName is an encoder's output.

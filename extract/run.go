@@ -149,7 +149,7 @@ func (x *extraction) prepare() error {
 	}
 	x.feed.frozen = x.net.feed.frozen
 	x.threads = ort.Threads(x.o.Threads)
-	x.layers = componentLayers(x.net.Layers, x.o.Components)
+	x.layers = StoredLayers(x.net.Layers, x.o.Components)
 	return x.disk()
 }
 
@@ -167,11 +167,11 @@ func (x *extraction) outputs() []output {
 func (x *extraction) taps(b *onnx.Builder) (names []string) {
 	for i, l := range x.net.Layers {
 		t := x.net.tap(b, l)
-		if x.basis == nil {
-			names = append(names, t.fit(x.o.grid(), x.o.protocol()))
-		} else {
-			names = append(names, t.components(x.o.grid(), x.o.protocol(), x.basis[i]))
+		tokens := t.fitted(x.o.grid(), x.o.protocol())
+		if x.basis != nil {
+			tokens = t.projected(tokens, x.o.grid(), x.basis[i])
 		}
+		names = append(names, t.stored(tokens))
 	}
 	return names
 }

@@ -39,8 +39,11 @@ func (t tap) reshape(x string, d ...int64) string { return t.Op("Reshape", []str
 
 // fit adds the nodes that bring the layer to the fit grid, and returns the name of their float16 output
 // [N, g²+1, C]: local tokens row by row from the top left, then the global token.
-func (t tap) fit(g int, protocol string) string {
-	out := t.Op("Cast", []string{t.fitted(g, protocol)}, onnx.Int("to", int64(onnx.Float16)))
+func (t tap) fit(g int, protocol string) string { return t.stored(t.fitted(g, protocol)) }
+
+// stored makes an output of float32 tokens, rounded to binary16 as they are stored.
+func (t tap) stored(tokens string) string {
+	out := t.Op("Cast", []string{tokens}, onnx.Int("to", int64(onnx.Float16)))
 	t.Output(out, onnx.Undefined)
 	return out
 }

@@ -20,6 +20,9 @@ func methods(r Run) []string {
 	}
 	add("Tokens of %s of %s were read for every stimulus and related to the %s of %s (%s fitted) of subject “%s”.",
 		plural(len(info.Layers), "layer", "layers"), info.Model, responses, plural(len(r.Mapping.Vertices), r.unit(), r.units()), count(r.fitted()), info.Subject)
+	if f := r.Features; f != nil && f.Components != nil {
+		add("The tokens are %s principal components of each layer at most, fitted on %s training images.", count(f.Components.Number), count(f.Components.Images))
+	}
 	switch info.Method {
 	case "ridge_layers":
 		add("Each layer's tokens, centred, predicted the responses by ridge regression with one penalty a layer. The penalty and each unit's best layer were chosen on validation images; a unit's R² and r are those of its best layer.")

@@ -504,9 +504,22 @@ func facts(r Run) []Fact {
 	add("cortexmap", info.Version)
 	if f := r.Features; f != nil {
 		add("tokens", fmt.Sprintf("%s images, grid %d × %d, %s, protocol %s", count(f.Images), f.Grid, f.Grid, f.Precision, f.Protocol))
+		add("principal components", kept(f.Components))
 		add("preprocessing", settings(f.Preprocessing))
 	}
 	return out
+}
+
+// kept says how many components of each layer the tokens are, and how much of its variance they keep.
+func kept(c *store.Components) string {
+	if c == nil {
+		return ""
+	}
+	lines := []string{fmt.Sprintf("at most %d a layer, fitted on %s training pictures; shares of the variance that they keep:", c.Number, count(c.Images))}
+	for _, l := range c.Layers {
+		lines = append(lines, fmt.Sprintf("%s: %d of %d, local %.3f, global %.3f", l.Name, l.Kept, l.Width, l.Local, l.Global))
+	}
+	return strings.Join(lines, "\n")
 }
 
 // settings writes whatever was set as indented JSON, "" for nothing.

@@ -222,6 +222,19 @@ func TestRidgePage(t *testing.T) {
 	}
 }
 
+// TestComponents: that tokens are principal components stands in the text, with the variance that they keep.
+func TestComponents(t *testing.T) {
+	run := ridgeRun(t)
+	run.Features = &store.Manifest{Components: &store.Components{Number: 64, Images: 800, Layers: []store.ComponentShare{
+		{Name: "blockA", Width: 16, Kept: 16, Local: 1, Global: 1}, {Name: "blockH", Width: 768, Kept: 64, Local: 0.8125, Global: 0.9375}}}}
+	html := write(t, t.TempDir(), Input{Runs: []Run{run}})
+	for _, want := range []string{"64 principal components of each layer at most, fitted on 800 training images", "blockH: 64 of 768, local 0.812, global 0.938"} {
+		if !strings.Contains(html, want) {
+			t.Errorf("the page lacks %q", want)
+		}
+	}
+}
+
 // TestNothing: without a mapping there is a fault, and no file.
 func TestNothing(t *testing.T) {
 	dir := t.TempDir()

@@ -65,7 +65,7 @@ func photographs(t *testing.T, dir string, n int) *stimuli.Set {
 
 // mapped runs the stages by hand: tokens of a network, a fit to random responses of placed units, both
 // where a run puts them. It returns the mapping's folder.
-func mapped(t *testing.T, rt *ort.Runtime, run, model string, set *stimuli.Set, protocol string) string {
+func mapped(t *testing.T, rt *ort.Runtime, run, model string, set *stimuli.Set, protocol string, components int) string {
 	t.Helper()
 	check := func(err error) {
 		t.Helper()
@@ -77,19 +77,20 @@ func mapped(t *testing.T, rt *ort.Runtime, run, model string, set *stimuli.Set, 
 	check(err)
 	features := filepath.Join(run, "features", "net-blocks-0123456789ab")
 	check(os.MkdirAll(features, 0o777))
-	_, err = extract.Run(t.Context(), rt, net, set, features, extract.RunOptions{Key: "0123456789ab", Protocol: protocol, Threads: 1})
+	var train, test []int
+	for i := range set.Len() {
+		if i%5 == 0 {
+			test = append(test, i)
+		} else {
+			train = append(train, i)
+		}
+	}
+	_, err = extract.Run(t.Context(), rt, net, set, features, extract.RunOptions{Key: "0123456789ab", Protocol: protocol, Components: components, Train: train, Threads: 1})
 	check(err)
 	f, err := store.OpenFeatures(features)
 	check(err)
 	defer f.Close()
-	in := fit.Input{Features: f, Subject: units(set, 12)}
-	for i := range set.Len() {
-		if i%5 == 0 {
-			in.Test = append(in.Test, i)
-		} else {
-			in.Train = append(in.Train, i)
-		}
-	}
+	in := fit.Input{Features: f, Subject: units(set, 12), Train: train, Test: test}
 	settings, err := fit.Defaults(protocol)
 	check(err)
 	settings.Epochs, settings.SelectorSteps, settings.Channels = 1, 20, 8
@@ -130,19 +131,24 @@ func TestExportAndPredict(t *testing.T) {
 	rt := orttest.Runtime(t)
 	photos := t.TempDir()
 	set := photographs(t, photos, 60)
-	for _, c := range []struct{ model, protocol string }{
-		{"vit.ts.onnx", "sound"},                     // sequence with a class token
-		{"swin.stripped.onnx", "paper"},              // channels last
-		{"clip.ts.onnx", "sound"},                    // batch second
-		{"zoo/hiera.ts.onnx.gz", "sound"},            // tokens window by window
-		{"variants/resnet.inputs.onnx.gz", "paper"},  // weights among the inputs
-		{"variants/resnet.half.onnx.gz", "sound"},    // binary16 inside
-		{"variants/registers.qdq.onnx.gz", "sound"},  // quantised
-		{"variants/resnet.dynamic.onnx.gz", "sound"}, // quantised by the batch
+	for _, c := range []struct {
+		model, protocol string
+		components      int
+	}{
+		{"vit.ts.onnx", "sound", 0},                     // sequence with a class token
+		{"vit.ts.onnx", "sound", 12},                    // and with principal components of every layer
+		{"swin.stripped.onnx", "paper", 0},              // channels last
+		{"clip.ts.onnx", "sound", 0},                    // batch second
+		{"resnet.ts.onnx", "paper", 12},                 // components of the wide layers, the narrow ones whole
+		{"zoo/hiera.ts.onnx.gz", "sound", 0},            // tokens window by window
+		{"variants/resnet.inputs.onnx.gz", "paper", 0},  // weights among the inputs
+		{"variants/resnet.half.onnx.gz", "sound", 0},    // binary16 inside
+		{"variants/registers.qdq.onnx.gz", "sound", 0},  // quantised
+		{"variants/resnet.dynamic.onnx.gz", "sound", 0}, // quantised by the batch
 	} {
 		run := t.TempDir()
 		path := unpacked(t, filepath.Join(nets, c.model))
-		dir := mapped(t, rt, run, path, set, c.protocol)
+		dir := mapped(t, rt, run, path, set, c.protocol, c.components)
 		to := filepath.Join(run, "encoder.onnx")
 		x, err := Export(t.Context(), rt, ExportOptions{Run: run, Choice: Choice{Seed: -1}, To: to, Threads: 1, Log: slog.New(slog.DiscardHandler)})
 		if err != nil {
@@ -271,7 +277,7 @@ func TestExportRefuses(t *testing.T) {
 	rt := orttest.Runtime(t)
 	photos, run := t.TempDir(), t.TempDir()
 	set := photographs(t, photos, 40)
-	dir := mapped(t, rt, run, filepath.Join(nets, "resnet.dyn.onnx"), set, "sound")
+	dir := mapped(t, rt, run, filepath.Join(nets, "resnet.dyn.onnx"), set, "sound", 0)
 	o := ExportOptions{Run: run, Choice: Choice{Seed: -1}, To: filepath.Join(t.TempDir(), "e.onnx"), Threads: 1, Log: slog.New(slog.DiscardHandler)}
 	for _, c := range []struct {
 		name, want string

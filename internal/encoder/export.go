@@ -230,8 +230,7 @@ func (x *export) write(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	man := &x.features.Manifest
-	model, external, err := net.Encoder(man.Grid, man.Protocol, fit.EncoderOpset, func(b *onnx.Builder, tokens []string) (string, int, error) {
+	model, external, err := net.Encoder(x.features, fit.EncoderOpset, func(b *onnx.Builder, tokens []string) (string, int, error) {
 		out, err := fit.Encode(b, x.mapping, tokens)
 		return out, len(x.mapping.Vertices), err
 	})
@@ -325,7 +324,11 @@ func (x *export) network(ctx context.Context, card models.Card) (*extract.Networ
 		return nil, fault.Inputf("%s is not the network that was mapped: its SHA-256 is %.12s…, the mapping's %.12s…", path, got, info.Network.SHA256).
 			Remedy("give the right file with --network PATH")
 	}
-	return net, sameLayers(net.Layers, info.Layers, path)
+	stored := net.Layers
+	if c := x.features.Manifest.Components; c != nil {
+		stored = extract.StoredLayers(stored, c.Number)
+	}
+	return net, sameLayers(stored, info.Layers, path)
 }
 
 func sameLayers(got, want []store.Layer, path string) error {

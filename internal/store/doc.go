@@ -22,6 +22,11 @@
 //	tokens   BYTE_ARRAY                float16 [T, D]: T−1 local tokens of the fit grid, row-major from the top
 //	                                   left, then the global token; T = 65 at fit grid 8. Always T·D·2 bytes
 //
+// Where principal components are kept, D is K of them at most, and the folder of a layer that is wider holds what its
+// tokens x were projected on, y = (x − mean)·axesᵀ, local tokens and the global one apart, fitted on training pictures:
+//
+//	components.npy   float32 [2(1+K), D]: mean and K axes of local tokens, largest variance first, then those of the global one
+//
 // Key-value metadata: cortexmap.shape "T,D", .dtype "float16", .layer, .index (of the layer), .model_sha256,
 // .key (of the store), .version, and of native grids .grid "H,W" (T = H·W + 1).
 //
