@@ -13,6 +13,7 @@ import (
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"cortexmap/internal/cortex"
 )
@@ -425,5 +426,77 @@ func BenchmarkViews(b *testing.B) {
 		if _, err := p.PNG(); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+// areas are the demo's visual areas on fsaverage5 or a finer mesh, where a vertex takes the label of a parent: of a
+// neighbour with a smaller number.
+func areas(t testing.TB, g *cortex.Geometry) []Outline {
+	t.Helper()
+	fsys := os.DirFS("../../testdata/demo")
+	all, err := cortex.VisualAreas(fsys)
+	if err != nil {
+		t.Fatal(err)
+	}
+	out := make([]Outline, len(all))
+	for side, h := range g.Hemis {
+		labels, err := cortex.LoadLabels(fsys, "rois/"+h.Name+".glasser_360.annot")
+		if err != nil {
+			t.Fatal(err)
+		}
+		of := labels.Vertex
+		for n := 4*len(of) - 6; n <= h.N(); n = 4*n - 6 { // level by level
+			for _, around := range g.Coarse(n).Hemis[side].Neighbours()[len(of):] {
+				of = append(of, of[around[0]])
+			}
+		}
+		for k, a := range all {
+			out[k].Name = a.Label
+			out[k].In[side] = make([]bool, h.N())
+			for v, label := range of {
+				out[k].In[side][v] = label >= 0 && labels.Names[label] == a.Label
+			}
+		}
+	}
+	return out
+}
+
+// BenchmarkPlate is a four-view plate of fsaverage7 with regions and their names, from geometry to PNG: 163,842
+// vertices and 327,680 triangles a hemisphere, eight panels. prepare, draw and encode are its parts in seconds.
+func BenchmarkPlate(b *testing.B) {
+	g, err := demo(b).Fine(163842)
+	if err != nil {
+		b.Fatal(err)
+	}
+	m := everywhere(g, cortex.RuleLayer, func(white, _ [3]float32) float64 { return float64(white[1]) })
+	o := DefaultOptions()
+	o.Outlines = areas(b, g)
+	for _, area := range o.Outlines {
+		for side, in := range area.In {
+			o.Focus[side] = union([][]bool{o.Focus[side], in}, len(in))
+		}
+	}
+	var parts [3]time.Duration
+	for b.Loop() {
+		begun := time.Now()
+		s, err := Views(b.Context(), g, o)
+		if err != nil {
+			b.Fatal(err)
+		}
+		prepared := time.Now()
+		p, err := s.Draw(b.Context(), m)
+		if err != nil {
+			b.Fatal(err)
+		}
+		drawn := time.Now()
+		if _, err := p.PNG(); err != nil {
+			b.Fatal(err)
+		}
+		for i, d := range []time.Duration{prepared.Sub(begun), drawn.Sub(prepared), time.Since(drawn)} {
+			parts[i] += d
+		}
+	}
+	for i, name := range []string{"prepare-s", "draw-s", "encode-s"} {
+		b.ReportMetric(parts[i].Seconds()/float64(b.N), name)
 	}
 }

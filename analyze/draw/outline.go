@@ -19,22 +19,27 @@ const (
 
 // field is an ROI as numbers 0..1 whose level 0.5 is a smooth border.
 func field(in []bool, neighbours [][]int32) []float64 {
+	in = withoutIslands(in, neighbours)
 	g := make([]float64, len(in))
-	for i, ok := range withoutIslands(in, neighbours) {
-		if ok {
+	var near []int32 // what averaging can reach
+	for i, d := range steps(in, neighbours, smoothing) {
+		if d >= 0 {
+			near = append(near, int32(i))
+		}
+		if d == 0 {
 			g[i] = 1
 		}
 	}
 	next := make([]float64, len(g))
 	for range smoothing {
-		for i, around := range neighbours {
+		for _, i := range near {
 			sum := 0.0
-			for _, j := range around {
+			for _, j := range neighbours[i] {
 				sum += g[j]
 			}
 			next[i] = g[i]
-			if len(around) > 0 {
-				next[i] = (g[i] + sum/float64(len(around))) / 2
+			if n := len(neighbours[i]); n > 0 {
+				next[i] = (g[i] + sum/float64(n)) / 2
 			}
 		}
 		g, next = next, g
@@ -71,6 +76,16 @@ func withoutIslands(in []bool, neighbours [][]int32) []bool {
 	}
 	if !kept {
 		return in
+	}
+	return out
+}
+
+// crossed are the triangles that the level 0.5 of g runs through.
+func crossed(faces [][3]int32, g []float64) (out [][3]int32) {
+	for _, t := range faces {
+		if in := g[t[0]] >= 0.5; in != (g[t[1]] >= 0.5) || in != (g[t[2]] >= 0.5) {
+			out = append(out, t)
+		}
 	}
 	return out
 }
@@ -162,20 +177,18 @@ func without(list []crossing, c crossing) []crossing {
 	return list
 }
 
-// rim marks the vertices on a surface's own boundary: on an edge that only one triangle has. A closed mesh
-// has none, a flat map its cuts.
+// rim marks the vertices on a surface's own boundary, and those in none of its triangles. A closed mesh has none,
+// a flat map its cuts. Around a vertex that is not on it, triangles and neighbours are equally many.
 func rim(s *cortex.Surface) []bool {
-	count := map[crossing]int{}
+	triangles := make([]int, len(s.Points))
 	for _, t := range s.Faces {
-		for e := range 3 {
-			count[edgeOf(t, e)]++
+		for _, i := range t {
+			triangles[i]++
 		}
 	}
 	out := make([]bool, len(s.Points))
-	for c, n := range count {
-		if n == 1 {
-			out[c.i], out[c.j] = true, true
-		}
+	for i, around := range s.Neighbours() {
+		out[i] = len(around) != triangles[i] || len(around) == 0
 	}
 	return out
 }
@@ -189,36 +202,33 @@ func edgeOf(t [3]int32, e int) crossing {
 // anchor finds where a region's name is written: at that visible vertex of it which is farthest, in the
 // picture, from anything that is not the region (other vertices, the surface's rim, what is hidden). wide is
 // how far the region's visible part reaches to both sides. It says false if nothing of it is seen.
-func anchor(in, visible, edge []bool, faces [][3]int32, s []vec) (at vec, wide float64, ok bool) {
-	inside, border := map[int32]bool{}, map[int32]bool{}
-	for _, t := range faces {
-		for _, i := range t {
-			switch {
-			case !in[i] || !visible[i]:
-			case edge[i]:
-				border[i], inside[i] = true, true
-			default:
-				inside[i] = true
-			}
+func anchor(region []int32, visible, rim []bool, around [][]int32, s []vec) (at vec, wide float64, ok bool) {
+	var inside, border []int32
+	is := make(map[int32]bool, len(region)) // inside
+	for _, i := range region {
+		switch {
+		case !visible[i]:
+		case rim[i]:
+			border = append(border, i)
+		default:
+			inside, is[i] = append(inside, i), true
 		}
 	}
-	for _, t := range faces {
-		if inside[t[0]] || inside[t[1]] || inside[t[2]] {
-			for _, i := range t {
-				border[i] = border[i] || !inside[i]
+	for _, i := range inside {
+		for _, j := range around[i] {
+			if !is[j] {
+				border = append(border, j)
 			}
 		}
 	}
 	best, x0, x1 := math.Inf(-1), math.Inf(1), math.Inf(-1)
-	for i := range int32(len(s)) {
-		if !inside[i] {
-			continue
-		}
+	for _, i := range inside {
 		x0, x1 = math.Min(x0, s[i][0]), math.Max(x1, s[i][0])
 		room := math.Inf(1)
-		for j, yes := range border {
-			if yes {
-				room = math.Min(room, math.Hypot(s[i][0]-s[j][0], s[i][1]-s[j][1]))
+		for _, j := range border {
+			dx, dy := s[i][0]-s[j][0], s[i][1]-s[j][1]
+			if room = min(room, dx*dx+dy*dy); room <= best {
+				break
 			}
 		}
 		if room > best {

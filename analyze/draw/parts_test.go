@@ -174,11 +174,17 @@ func TestBorder(t *testing.T) {
 	for i := range all {
 		all[i] = true
 	}
-	at, wide, ok := anchor(in, all, rim(s), s.Faces, points)
+	var region []int32
+	for i, yes := range in {
+		if yes {
+			region = append(region, int32(i))
+		}
+	}
+	at, wide, ok := anchor(region, all, rim(s), around, points)
 	if !ok || math.Hypot(at[0]-2*n, at[1]-2*n) > 8 || wide < 100 {
 		t.Errorf("the name stands at %v (width %v)", at, wide)
 	}
-	if _, _, ok := anchor(make([]bool, n*n), all, rim(s), s.Faces, points); ok {
+	if _, _, ok := anchor(nil, all, rim(s), around, points); ok {
 		t.Error("nothing has a place for its name")
 	}
 }

@@ -152,13 +152,12 @@ func Views(ctx context.Context, g *cortex.Geometry, o Options) (*Stage, error) {
 	const gap, air = 14.0, 1.04
 	var widths, heights [4]float64
 	var centre [2]vec
-	var normal [2][]vec
 	for i, h := range g.Hemis {
 		if h.Inflated == nil {
 			return nil, fault.Inputf("%s has no inflated surface of %s", g.Name, h.Name)
 		}
 		lo, hi := extent(h.Inflated, nil)
-		centre[i], normal[i] = lo.add(hi).mul(0.5), normals(h.Inflated)
+		centre[i] = lo.add(hi).mul(0.5)
 		size := hi.sub(lo)
 		for k, v := range cameras(i) {
 			widths[k] = math.Max(widths[k], air*math.Abs(size.dot(absolute(v.right))))
@@ -171,7 +170,7 @@ func Views(ctx context.Context, g *cortex.Geometry, o Options) (*Stage, error) {
 	for i, h := range g.Hemis {
 		x := margin + 34.0
 		for k, v := range cameras(i) {
-			s.panels = append(s.panels, &panel{side: i, name: v.name, surface: h.Inflated, normal: normal[i], camera: v,
+			s.panels = append(s.panels, &panel{side: i, name: v.name, surface: h.Inflated, camera: v,
 				centre: centre[i], mm: mm, x: x, y: y, w: mm * widths[k], h: mm * heights[i]})
 			x += mm*widths[k] + gap
 		}
@@ -219,28 +218,75 @@ func (b *bounds) add(p vec) {
 	}
 }
 
-// prepare rasterises every panel and traces the outlines, panel by panel on all cores.
+// shape is what the panels of one hemisphere share.
+type shape struct {
+	around [][]int32 // neighbours of every vertex on the uncut mesh
+	rim    []bool
+	normal []vec // nil on flat maps
+	region []region
+}
+
+// region is an outline on one hemisphere; its zero value is of one that has nothing there.
+type region struct {
+	inside  []int32 // its vertices, ascending
+	field   []float64
+	crossed [][3]int32 // the triangles that its border runs through
+}
+
+// prepare readies the outlines and rasterises every panel, on all cores.
 func (s *Stage) prepare(ctx context.Context) error {
-	fields := make([][2][]float64, len(s.o.Outlines))
-	regions := make([][2][]bool, len(s.o.Outlines))
-	for side, h := range s.g.Hemis {
-		around := h.Neighbours()
-		var outlined [][]bool
-		for _, out := range s.o.Outlines {
-			outlined = append(outlined, out.In[side])
-		}
-		s.gaps[side] = gaps(s.o.Focus[side], outlined, around)
-		for k, out := range s.o.Outlines {
-			if out.In[side] != nil {
-				regions[k][side] = closed(out.In[side], s.gaps[side])
-				fields[k][side] = field(regions[k][side], around)
-			}
-		}
+	var shapes [2]shape
+	err := each(ctx, len(shapes), func(side int) { shapes[side] = s.shape(side) })
+	if err != nil {
+		return err
+	}
+	n := len(s.o.Outlines)
+	if err := each(ctx, 2*n, func(i int) { s.region(&shapes[i/n], i/n, i%n) }); err != nil {
+		return err
 	}
 	for _, p := range s.panels {
 		s.bottom = math.Max(s.bottom, p.y+p.h)
 	}
-	return each(ctx, len(s.panels), func(i int) { s.panels[i].prepare(s.o, regions, fields) })
+	return each(ctx, len(s.panels), func(i int) { s.panels[i].prepare(s.o, &shapes[s.panels[i].side]) })
+}
+
+func (s *Stage) shape(side int) shape {
+	h := s.g.Hemis[side]
+	out := shape{around: h.Neighbours(), region: make([]region, len(s.o.Outlines))}
+	var outlined [][]bool
+	for _, o := range s.o.Outlines {
+		outlined = append(outlined, o.In[side])
+	}
+	s.gaps[side] = gaps(s.o.Focus[side], outlined, out.around)
+	surface := h.Inflated
+	if s.kind == "flat" {
+		surface = h.Flat
+	} else {
+		out.normal = normals(surface)
+	}
+	out.rim = rim(surface)
+	return out
+}
+
+// region readies the k-th outline on one hemisphere.
+func (s *Stage) region(h *shape, side, k int) {
+	in := s.o.Outlines[k].In[side]
+	if in == nil {
+		return
+	}
+	faces := s.g.Hemis[side].Inflated.Faces
+	if s.kind == "flat" {
+		faces = s.g.Hemis[side].Flat.Faces
+	}
+	r := &h.region[k]
+	in = closed(in, s.gaps[side])
+	for i, yes := range in {
+		if yes {
+			r.inside = append(r.inside, int32(i))
+		}
+	}
+	r.field = field(in, h.around)
+	r.crossed = crossed(faces, r.field)
 }
 
 // each runs f on 0..n-1 with as many goroutines as there are cores, until the context ends.
@@ -265,28 +311,26 @@ func each(ctx context.Context, n int, f func(int)) error {
 	return ctx.Err()
 }
 
-func (p *panel) prepare(o Options, regions [][2][]bool, fields [][2][]float64) {
+func (p *panel) prepare(o Options, h *shape) {
 	ss := float64(o.Samples)
-	w, h := int(math.Round(p.w*o.Scale))*o.Samples, int(math.Round(p.h*o.Scale))*o.Samples
+	w, height := int(math.Round(p.w*o.Scale))*o.Samples, int(math.Round(p.h*o.Scale))*o.Samples
 	perMM := p.mm * o.Scale * ss
-	points := project(p.surface.Points, p.camera, p.centre, perMM, w, h)
-	p.frame = rasterise(p.surface.Faces, points, p.normal, p.camera.toward, w, h)
-	visible, edge := p.visible(points, nearMM*perMM), rim(p.surface)
+	p.normal = h.normal
+	points := project(p.surface.Points, p.camera, p.centre, perMM, w, height)
+	p.frame = rasterise(p.surface.Faces, points, p.normal, p.camera.toward, w, height)
+	visible := p.visible(points, nearMM*perMM)
 	sheetXY := func(q vec) [2]float64 {
 		return [2]float64{p.x + q[0]/(ss*o.Scale), p.y + q[1]/(ss*o.Scale)}
 	}
-	for k, f := range fields {
-		if f[p.side] == nil {
-			continue
-		}
-		for _, line := range border(p.surface.Faces, points, f[p.side], p.normal, p.camera.toward, p.frame, nearMM*perMM) {
+	for k, r := range h.region {
+		for _, line := range border(r.crossed, points, r.field, p.normal, p.camera.toward, p.frame, nearMM*perMM) {
 			flat := make([][2]float64, len(line))
 			for i, q := range line {
 				flat[i] = sheetXY(q)
 			}
 			p.borders = append(p.borders, flat)
 		}
-		if at, wide, ok := anchor(regions[k][p.side], visible, edge, p.surface.Faces, points); ok {
+		if at, wide, ok := anchor(r.inside, visible, h.rim, h.around, points); ok {
 			q := sheetXY(at)
 			p.names = append(p.names, name{o.Outlines[k].Name, q[0], q[1] + nameSz*0.36, wide / (ss * o.Scale)})
 		}
