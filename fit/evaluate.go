@@ -3,6 +3,8 @@ package fit
 import (
 	"context"
 	"math"
+
+	"cortexmap/internal/store"
 )
 
 // evalBatch is how many images are predicted at once.
@@ -59,9 +61,11 @@ type evaluation struct {
 	tally []tally // [V]
 	// With shares: sums over all images of the coefficients' parts of the prediction, Σ p and Σ p ŷ [V, J],
 	// and of the prediction without its bias, Σ ŷ and Σ ŷ² [V].
-	images  float64
+	images  float64 // so far
 	sp, spy []float64
 	sy, syy []float64
+	// Also with shares, the predictions themselves.
+	predicted *store.Predictions
 }
 
 // meanR2 is the mean over units that have one.
@@ -74,6 +78,7 @@ func (e *evaluator) run(ctx context.Context, images []int, shares bool) (*evalua
 	if shares {
 		ev.sp, ev.spy = make([]float64, e.V*j), make([]float64, e.V*j)
 		ev.sy, ev.syy = make([]float64, e.V), make([]float64, e.V)
+		ev.predicted = e.noPredictions(len(images))
 	}
 	p := newPass(e)
 	for at := 0; at < len(images); at += evalBatch {
@@ -151,6 +156,9 @@ func (p *pass) cell(ctx context.Context, w int, job cellJob, images []int, ev *e
 			}
 		}
 		if ev.sp != nil {
+			for c, x := range y[i*n : (i+1)*n] {
+				p.note(ev.predicted, v, int(ev.images)+c, float64(x)+bias)
+			}
 			p.addParts(ev, v, p.a[(job.from+i)*j:(job.from+i+1)*j], p.s1[w][i*j:], p.s2[w][i*j:], y[i*n:(i+1)*n])
 		}
 	}

@@ -13,7 +13,7 @@ const leastCeiling = 0.05
 
 // mapping is the result without curve and weights.
 func (m *model) mapping(val, test *evaluation) *store.Mapping {
-	out := &store.Mapping{Info: m.info(m.method()), Vertices: m.places()}
+	out := &store.Mapping{Info: m.info(m.method()), Vertices: m.places(), Predicted: test.predicted}
 	n := len(out.Vertices) * m.L
 	out.Selector, out.Share = make([]float32, n), make([]float32, n)
 	for i := range n {

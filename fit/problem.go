@@ -226,6 +226,16 @@ func (p *problem) responses(dst []float32, units []int32, images []int) {
 	}
 }
 
+// noPredictions is room for those of n images.
+func (p *problem) noPredictions(n int) *store.Predictions {
+	return &store.Predictions{Images: n, Values: make([]float32, p.V*n)}
+}
+
+// note writes down the prediction y of the i-th image for unit v, on the scale of targets, in the responses' own unit.
+func (p *problem) note(to *store.Predictions, v, i int, y float64) {
+	to.Values[v*to.Images+i] = float32(y/p.inv[v] + p.mean[v])
+}
+
 // read puts a layer's stored tokens of the subject's images into dst, float16 [images, G²+1, D]; the worker
 // that calls it waits.
 func (p *problem) read(ctx context.Context, layer int, images []int, dst []uint16) error {

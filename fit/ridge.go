@@ -82,6 +82,10 @@ type ridge struct {
 	fit    int   // rows 0..fit-1 train while the penalty is chosen
 	final  int   // rows 0..final-1 train in the end; the rest is test
 	layers []ridgeLayer
+	best   []int // [V] the layer with the best r on the images that chose the penalty, of those fitted so far
+
+	means     []float32          // [V] of the targets of the first final rows
+	predicted *store.Predictions // by what each unit has chosen
 }
 
 // ridgeLayer is one layer's outcome.
@@ -100,7 +104,25 @@ func newRidge(p *problem) *ridge {
 	}
 	r.images = slices.Concat(train, choose, p.Test)
 	r.fit, r.final = len(train), len(train)+len(choose)
+	r.best, r.means, r.predicted = make([]int, p.V), make([]float32, p.V), p.noPredictions(len(p.Test))
+	y := make([]float32, r.final)
+	for v := range r.means {
+		r.targets(y, []int32{int32(v)}, r.images[:r.final])
+		r.means[v] = centre(y)
+	}
 	return r
+}
+
+// keep notes the predictions for the test images of the units that have chosen what is being fitted.
+func (r *ridge) keep(chosen func(v int) bool) func(v int, predicted []float32) {
+	return func(v int, predicted []float32) {
+		if !chosen(v) {
+			return
+		}
+		for i, y := range predicted {
+			r.note(r.predicted, v, i, float64(y+r.means[v]))
+		}
+	}
 }
 
 // answers gives the responses to the first rows in some order, less their mean, and those to the rows from..to.
@@ -226,12 +248,18 @@ func (r *ridge) layer(ctx context.Context, l int) error {
 	}
 	out := ridgeLayer{penalty: ridgePenalties[best], choice: tried[best]}
 	penalty := func(int) float64 { return out.penalty }
-	if out.test, err = end.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), penalty); err != nil {
+	for v := range r.best {
+		if l > 0 && correlation(&out.choice[v]) > correlation(&r.layers[r.best[v]].choice[v]) {
+			r.best[v] = l
+		}
+	}
+	keep := r.keep(func(v int) bool { return r.best[v] == l })
+	if out.test, err = end.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), penalty, keep); err != nil {
 		return err
 	}
 	// The training responses given to other pictures, by the seed.
 	order := stream(r.seed, streamShuffle).Perm(r.final)
-	if out.shuffled, err = end.chosen(ctx, r.V, r.answers(order, r.final, len(r.images)), penalty); err != nil {
+	if out.shuffled, err = end.chosen(ctx, r.V, r.answers(order, r.final, len(r.images)), penalty, nil); err != nil {
 		return err
 	}
 	r.layers = append(r.layers, out)
@@ -357,7 +385,8 @@ func (r *ridge) predict(ctx context.Context, gram *mat.SymDense, i int, bands []
 	if err != nil {
 		return err
 	}
-	all, err := f.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), func(v int) float64 { return ridgePenalties[bands[v].penalty] })
+	all, err := f.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), func(v int) float64 { return ridgePenalties[bands[v].penalty] },
+		r.keep(func(v int) bool { return bands[v].mixture == i }))
 	if err != nil {
 		return err
 	}
@@ -371,7 +400,7 @@ func (r *ridge) predict(ctx context.Context, gram *mat.SymDense, i int, bands []
 
 // bandedMapping brings the scores together; layer_argmax is the layer with the largest weight, where weights differ.
 func (r *ridge) bandedMapping(kind string, mixtures [][]float64, bands []band, test []tally) *store.Mapping {
-	out := &store.Mapping{Info: r.info(kind), Vertices: r.places()}
+	out := &store.Mapping{Info: r.info(kind), Vertices: r.places(), Predicted: r.predicted}
 	out.Info.Settings = map[string]any{"penalties": ridgePenalties, "mixtures": len(mixtures)}
 	sums := newScoreSums()
 	var rs []float64
@@ -489,7 +518,7 @@ func pairGraph(width int) *graph {
 
 // mapping picks each unit's layer and brings the scores together.
 func (r *ridge) mapping() *store.Mapping {
-	out := &store.Mapping{Info: r.info(RidgeLayers), Vertices: r.places()}
+	out := &store.Mapping{Info: r.info(RidgeLayers), Vertices: r.places(), Predicted: r.predicted}
 	out.Info.Settings = map[string]any{"penalties": ridgePenalties}
 	sums := newScoreSums()
 	var rs []float64
@@ -499,12 +528,7 @@ func (r *ridge) mapping() *store.Mapping {
 		out.LayerR2[i], out.LayerR[i] = nan32(), nan32()
 	}
 	for v, u := range r.units {
-		best := 0
-		for l := range r.layers {
-			if correlation(&r.layers[l].choice[v]) > correlation(&r.layers[best].choice[v]) {
-				best = l
-			}
-		}
+		best := r.best[v]
 		for l := range r.layers {
 			r2, corr := r.layers[l].test[v].scores()
 			out.LayerR2[u*r.L+l], out.LayerR[u*r.L+l] = float32(r2), float32(corr)

@@ -194,6 +194,7 @@ func TestWeightsGiveTheScores(t *testing.T) {
 		set := quick(protocol)
 		set.Epochs = 1
 		m := fitPlanted(t, p.in, set, 2)
+		predictionsGiveTheScores(t, p.in, m)
 		ref := referenceOf(t, m, p.in, p.in.Test)
 		y := ref.forward()
 		for v := range ref.V {
@@ -377,6 +378,14 @@ func TestRidge(t *testing.T) {
 		if !row.Fitted || row.LayerArgmax < 0 || row.SpaceX == row.SpaceX {
 			t.Errorf("unit %d: %+v", v, row)
 		}
+	}
+	predictionsGiveTheScores(t, p.in, m)
+	for _, kind := range []string{RidgeAll, Banded} {
+		m, err := Baseline(context.Background(), orttest.Runtime(t), kind, p.in, Options{Threads: 2})
+		if err != nil {
+			t.Fatal(err)
+		}
+		predictionsGiveTheScores(t, p.in, m)
 	}
 }
 

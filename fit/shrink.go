@@ -8,6 +8,7 @@ import (
 	"cortexmap/internal/onnx"
 
 	"gonum.org/v1/gonum/blas"
+	"gonum.org/v1/gonum/blas/blas32"
 	lapack "gonum.org/v1/gonum/lapack/gonum"
 	"gonum.org/v1/gonum/mat"
 )
@@ -229,12 +230,24 @@ func (f *fold) scores(ctx context.Context, units int, y responder, penalties []f
 	return out, err
 }
 
-// chosen are the scores at each unit's own penalty.
-func (f *fold) chosen(ctx context.Context, units int, y responder, penalty func(unit int) float64) ([]tally, error) {
+// chosen are the scores at each unit's own penalty. keep, if any, is told what is predicted for the scored images [m],
+// about the mean of the responses learned from; from several goroutines, and it may not hold on to the slice.
+func (f *fold) chosen(ctx context.Context, units int, y responder, penalty func(unit int) float64, keep func(unit int, predicted []float32)) ([]tally, error) {
 	out := make([]tally, units)
 	err := f.units(ctx, units, y, func(ctx context.Context, w, from, to int, z, test []float32) error {
 		f.shrink(z, from, penalty)
-		return f.tallies(ctx, w, z, f.aq, test, out[from:to])
+		if err := f.tallies(ctx, w, z, f.aq, test, out[from:to]); err != nil || keep == nil {
+			return err
+		}
+		p := blas32.General{Rows: to - from, Cols: f.m, Stride: f.m, Data: make([]float32, (to-from)*f.m)}
+		matrix := func(rows int, x []float32) blas32.General {
+			return blas32.General{Rows: rows, Cols: f.k, Stride: f.k, Data: x}
+		}
+		blas32.Gemm(blas.NoTrans, blas.Trans, 1, matrix(to-from, z), matrix(f.m, f.aq), 0, p)
+		for i := range p.Rows {
+			keep(from+i, p.Data[i*f.m:(i+1)*f.m])
+		}
+		return nil
 	})
 	return out, err
 }

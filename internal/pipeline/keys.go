@@ -17,7 +17,7 @@ import (
 const (
 	featuresVersion  = 2
 	responsesVersion = 1
-	mappingVersion   = 4
+	mappingVersion   = 5
 	resultsVersion   = 5
 )
 

@@ -45,11 +45,12 @@
 // # Mapping, one a (network, subject, protocol, seed)
 //
 //	mappings/MODEL/SUBJECT/PROTOCOL-seedS-KEY/
-//	  mapping.parquet    a row a vertex, in the responses' order
-//	  layers.parquet     a row a (vertex, layer), vertices as above, layers 0..L−1 within each
-//	  weights.parquet    a row a tensor
-//	  truth.parquet      what was planted, of a simulated subject whose generator is this network; else absent
-//	  fit.json           settings, split, curves, scores, warnings (FitInfo)
+//	  mapping.parquet      a row a vertex, in the responses' order
+//	  layers.parquet       a row a (vertex, layer), vertices as above, layers 0..L−1 within each
+//	  weights.parquet      a row a tensor
+//	  predictions.parquet  a row a fitted vertex: responses predicted for the test images (Predictions)
+//	  truth.parquet        what was planted, of a simulated subject whose generator is this network; else absent
+//	  fit.json             settings, split, curves, scores, warnings (FitInfo)
 //
 // mapping.parquet: hemi (text: lh, rh, or empty), vertex (INT32), rois (list of text, FAMILY/NAME), then FLOAT
 // that may be null: x, y, z, r2, r, r2_val, ceiling, r2_norm, then layer_argmax (INT32, may be null), FLOAT
@@ -71,6 +72,10 @@
 //	position.low [3], position.range [1]               of the position code
 //	readout.weight [V, C], readout.bias [V]
 //	space.free [V, 2], layer.free [V, L], scale.free [V]   without topology, instead of the networks
+//
+// predictions.parquet: hemi, vertex, offset and scale (FLOAT), predicted (float16 [N]), N the test images in the order
+// of fit.json's split.test, metadata cortexmap.images; the response predicted is offset + scale · predicted, in the unit
+// of the subject's responses. Absent where nothing was predicted (weights published for the paper).
 //
 // truth.parquet: depth, x, y, global, sigma, ceiling (DOUBLE), a row a vertex as above; metadata
 // cortexmap.generator and .layers. fit.json and manifest.json hold null where a number is not finite.

@@ -72,10 +72,10 @@ func TestDamagedStores(t *testing.T) {
 // FuzzReadRows: whatever the bytes of a table are, there is an answer or a fault, never a panic.
 func FuzzReadRows(f *testing.F) {
 	dir := filepath.Join(f.TempDir(), "m")
-	if err := testMapping().Write(dir); err != nil {
+	if err := predicting().Write(dir); err != nil {
 		f.Fatal(err)
 	}
-	for _, name := range []string{MappingName, WeightsName, SharesName} {
+	for _, name := range []string{MappingName, WeightsName, SharesName, PredictionsName} {
 		data, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil {
 			f.Fatal(err)
@@ -88,7 +88,7 @@ func FuzzReadRows(f *testing.F) {
 		if err := os.WriteFile(path, data, 0o666); err != nil {
 			t.Fatal(err)
 		}
-		for _, err := range []error{second(readRows[vertexRow](path)), second(readRows[tensorRow](path)), second(readRows[shareRow](path))} {
+		for _, err := range []error{second(readRows[vertexRow](path)), second(readRows[tensorRow](path)), second(readRows[shareRow](path)), second(readRows[predictionRow](path))} {
 			if err != nil && fault.ClassOf(err) != fault.Input {
 				t.Errorf("class %v: %v", fault.ClassOf(err), err)
 			}

@@ -20,6 +20,8 @@ const (
 	WeightsName  = "weights.parquet"
 	FitName      = "fit.json"
 	TruthName    = "truth.parquet"
+	// PredictionsName is the file of a mapping's Predictions.
+	PredictionsName = "predictions.parquet"
 )
 
 // ModelRef is the network that features or a mapping belong to.

@@ -22,6 +22,9 @@ type Mapping struct {
 	Share    []float32 // [V, L]: the layer's part of the prediction's variance, sums to 1; NaN or nil alike
 	Weights  []Tensor
 	Truth    *Truth // of a simulated subject whose generator is this network; else nil
+	// Predicted is written where a fit has it; ReadMapping leaves it to ReadPredictions, since few who read a mapping
+	// need as many numbers as it has.
+	Predicted *Predictions
 }
 
 // Vertex is a row of mapping.parquet. NaN is what is missing (null in the file), and -1 a missing
@@ -108,6 +111,11 @@ func (m *Mapping) WriteFiles(dir string) error {
 			return err
 		}
 	}
+	if m.Predicted != nil {
+		if err := m.writePredictions(filepath.Join(dir, PredictionsName)); err != nil {
+			return err
+		}
+	}
 	info := m.Info
 	info.Format = Version
 	return writeJSON(filepath.Join(dir, FitName), info)
@@ -124,6 +132,9 @@ func (m *Mapping) checkShapes() {
 		if int64(len(t.Data)) != volume(t.Shape) {
 			panic(fmt.Sprintf("store: %s has %d numbers, its shape is %v", t.Name, len(t.Data), t.Shape))
 		}
+	}
+	if m.Predicted != nil {
+		m.checkPredictions()
 	}
 	if t := m.Truth; t != nil {
 		t.checkShapes()

@@ -179,6 +179,7 @@ func TestMappingShapes(t *testing.T) {
 		"weights":   func(m *Mapping) { m.Weights[0].Data = nil },
 		"truth":     func(m *Mapping) { m.Truth.X = nil },
 		"units":     func(m *Mapping) { m.Truth = &Truth{} },
+		"predicted": func(m *Mapping) { m.Predicted = &Predictions{Images: 1, Values: []float32{1, 2, 3}} },
 	}
 	for name, spoil := range cases {
 		t.Run(name, func(t *testing.T) {
