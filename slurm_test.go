@@ -9,7 +9,9 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -28,8 +30,8 @@ type cluster struct {
 }
 
 // TestSlurm runs a sweep of two networks and two seeds on a real Slurm and disturbs it: a task is cancelled, one
-// requeued, one killed, and the node goes down and comes back. Submitting again brings back what was lost, and in
-// the end everything is, byte for byte, what a local run makes.
+// requeued, one killed, and the node of one goes down and comes back. Slurm brings back the second and the fourth by
+// itself, submitting again the others, and in the end everything is, byte for byte, what a local run makes.
 func TestSlurm(t *testing.T) {
 	if os.Getenv("CORTEXMAP_SLURM") == "" {
 		t.Skip("starts a cluster; CORTEXMAP_SLURM=1 runs it, as .ci/run does")
@@ -57,46 +59,36 @@ func TestSlurm(t *testing.T) {
 	}
 	c.node, _, _ = strings.Cut(c.node, ".")
 	c.start(filepath.Join(root, "testdata/slurm/cluster.sh"))
-	c.submit()
 
-	// Two submitters: the second finds everything in the queue.
-	before := c.jobs()
-	c.submit()
-	if after := c.jobs(); len(after) != len(before) {
-		t.Errorf("a second submission made jobs %v beside %v", after, before)
+	// Two submitters at once: one finds everything in the queue. The site takes three elements an array.
+	c.slurm("scontrol", "update", "PartitionName=all", "State=DOWN")
+	var both sync.WaitGroup
+	both.Go(c.submit)
+	both.Go(c.submit)
+	both.Wait()
+	if jobs := c.jobs(); len(jobs) != 4 || c.count()["queued"] != 7 {
+		t.Fatalf("the queue is %v, of jobs %v: 2 features in one array, 4 mappings in two, and the results were to be there", c.count(), jobs)
 	}
+	c.slurm("scontrol", "update", "PartitionName=all", "State=UP")
 
-	c.slurm("scontrol", "requeue", c.working("features"))
-	t.Log("requeued a task")
-	c.working("") // it, or another, is at work
-	c.slurm("scontrol", "update", "NodeName="+c.node, "State=DOWN", "Reason=test")
-	for len(c.glob(c.out, "tasks/claims/*/owner.json")) > 0 && c.alive() { // until the node's tasks are gone
-		c.pause("the node's tasks to end")
-	}
-	c.slurm("scontrol", "update", "NodeName="+c.node, "State=RESUME")
-	t.Log("the node was down")
-	c.kill()
-	t.Log("killed a task")
-	c.slurm("scancel", c.working("mapping"))
-	t.Log("cancelled a task")
+	c.disturb("features", "requeued", func(e element) { c.slurm("scontrol", "requeue", e.job) })
+	c.disturb("mapping", "on a node that went down", c.nodeDown)
+	c.disturb("mapping", "killed", func(e element) { c.signal(e, syscall.SIGKILL) })
+	c.disturb("mapping", "cancelled", func(e element) { c.slurm("scancel", e.job) })
 
-	lost := false
-	for {
-		n := c.count()
-		if n["kept"] == 7 {
-			break
-		}
+	submissions := 0
+	for n := c.count(); n["kept"] < 7; n = c.count() {
 		if n["queued"]+n["running"] == 0 {
 			if n["lost"]+n["failed"] == 0 {
-				t.Errorf("nothing is queued, nothing is lost: %v", n)
+				t.Fatalf("nothing is queued, nothing is lost: %v", n)
 			}
-			lost = true
+			submissions++
 			c.submit()
 		}
 		c.pause("the sweep to end")
 	}
-	if !lost {
-		t.Log("nothing had to be submitted again: Slurm requeued it all")
+	if submissions == 0 {
+		t.Error("a task that was cancelled came back by itself")
 	}
 	for _, folder := range []string{"features", "mappings", "results"} {
 		s.compare(c.out, folder)
@@ -152,7 +144,7 @@ func (c *cluster) submit() {
 	cmd := c.command(c.t.Context(), c.out)
 	cmd.Args = append(cmd.Args, "--executor", "slurm", "--keep-going")
 	if text, err := cmd.CombinedOutput(); err != nil {
-		c.t.Fatalf("%v\n%s", err, text)
+		c.t.Errorf("%v\n%s", err, text)
 	}
 }
 
@@ -176,70 +168,98 @@ func (c *cluster) count() map[string]int {
 	return n
 }
 
-func (c *cluster) slurm(args ...string) {
+// slurm runs one of Slurm's commands, which must succeed.
+func (c *cluster) slurm(args ...string) string {
 	c.t.Helper()
-	if out, err := exec.Command(args[0], args[1:]...).CombinedOutput(); err != nil {
-		c.t.Logf("%v: %v: %s", args, err, out) // the task may have ended a moment before
+	out, err := exec.Command(args[0], args[1:]...).CombinedOutput()
+	if err != nil {
+		c.t.Errorf("%v: %v: %s", args, err, out)
 	}
+	return string(out)
 }
 
 // jobs are the submissions' records.
 func (c *cluster) jobs() []string { return c.glob(c.out, "slurm/*/*.json") }
 
-// working waits until a task of a kind ("" for any) is at work, and gives its JOB_INDEX; the last one seen if all are done.
-func (c *cluster) working(kind string) string {
+// element is a task at work on the cluster.
+type element struct {
+	job string // JOB_INDEX
+	pid int    // the process that has the claim
+}
+
+// disturb waits for a task of a kind to be at work, stops its process so that it can't end before it is disturbed,
+// and disturbs it.
+func (c *cluster) disturb(kind, how string, do func(e element)) {
 	c.t.Helper()
 	for {
-		out, err := exec.Command("squeue", "--me", "--noheader", "--array", "--states=RUNNING", "--format=%F_%K %j").Output()
-		if err == nil {
-			for line := range strings.Lines(string(out)) {
-				if f := strings.Fields(line); len(f) == 2 && strings.HasSuffix(f[1], kind) {
-					return f[0]
-				}
+		for _, e := range c.working(kind) {
+			if syscall.Kill(e.pid, syscall.SIGSTOP) != nil {
+				continue // ended a moment before
 			}
+			if !slices.Contains(c.working(kind), e) { // it gave its claim back before it stopped
+				c.signal(e, syscall.SIGCONT)
+				continue
+			}
+			do(e)
+			c.t.Logf("%s: element %s, process %d, %s", kind, e.job, e.pid, how)
+			for syscall.Kill(e.pid, 0) == nil {
+				c.pause(how + ": the process to end")
+			}
+			return
 		}
-		if n := c.count(); n["kept"] == 7 || n["queued"]+n["running"] == 0 {
-			return "1"
+		if n := c.count(); n["queued"]+n["running"] == 0 {
+			c.t.Fatalf("%s: no task is left that could be %s: %v", kind, how, n)
 		}
 		c.pause("a task to run")
 	}
 }
 
-// alive says whether a process that has a claim is there.
-func (c *cluster) alive() bool {
-	for _, pid := range c.owners() {
-		if syscall.Kill(pid, 0) == nil {
-			return true
-		}
-	}
-	return false
-}
-
-// owners are the processes that have claims, dead or alive.
-func (c *cluster) owners() (pids []int) {
-	for _, path := range c.glob(c.out, "tasks/claims/*/owner.json") {
-		data, err := os.ReadFile(path)
-		var o struct{ PID int }
-		if err == nil && json.Unmarshal(data, &o) == nil && o.PID > 1 { // else released meanwhile
-			pids = append(pids, o.PID)
-		}
-	}
-	return pids
-}
-
-// kill ends the process that has a claim, without warning.
-func (c *cluster) kill() {
+// nodeDown takes the node away from a task and gives it back: Slurm ends the task, queues it again, and starts it
+// when the node is there.
+func (c *cluster) nodeDown(e element) {
 	c.t.Helper()
-	for {
-		for _, pid := range c.owners() {
-			if err := syscall.Kill(pid, syscall.SIGKILL); err == nil {
-				return
-			}
+	c.slurm("scontrol", "update", "NodeName="+c.node, "State=DOWN", "Reason=test")
+	queue := func() string { return c.slurm("squeue", "--me", "--noheader", "--array", "--format=%F_%K %T") }
+	for syscall.Kill(e.pid, 0) == nil || !strings.Contains(queue(), e.job+" PENDING") {
+		c.pause("the node's task to end, and to be queued again")
+	}
+	if node := c.slurm("sinfo", "--noheader", "--format=%T"); !strings.HasPrefix(node, "down") || strings.Contains(queue(), "RUNNING") {
+		c.t.Errorf("the node is %sthe queue is\n%s", node, queue())
+	}
+	if n := c.count(); n["running"] > 0 || n["queued"] == 0 {
+		c.t.Errorf("the node is down, and status says %v", n)
+	}
+	c.slurm("scontrol", "update", "NodeName="+c.node, "State=RESUME")
+}
+
+// working are the tasks of a kind that are at work.
+func (c *cluster) working(kind string) (es []element) {
+	kinds := map[string]string{}
+	for _, path := range c.glob(c.out, "slurm/*/*.json") {
+		var j struct{ ID, Kind string }
+		if data, err := os.ReadFile(path); err == nil && json.Unmarshal(data, &j) == nil {
+			kinds[j.ID] = j.Kind
 		}
-		if n := c.count(); n["kept"] == 7 || n["queued"]+n["running"] == 0 {
-			return
+	}
+	for _, path := range c.glob(c.out, "tasks/claims/*/owner.json") {
+		var o struct {
+			PID int
+			Job string
 		}
-		c.pause("a claim")
+		if data, err := os.ReadFile(path); err != nil || json.Unmarshal(data, &o) != nil || o.PID < 2 {
+			continue // released meanwhile
+		}
+		if id, _, _ := strings.Cut(o.Job, "_"); kinds[id] == kind && syscall.Kill(o.PID, 0) == nil {
+			es = append(es, element{o.Job, o.PID})
+		}
+	}
+	return es
+}
+
+func (c *cluster) signal(e element, s syscall.Signal) {
+	c.t.Helper()
+	if err := syscall.Kill(e.pid, s); err != nil {
+		c.t.Error(err)
 	}
 }
 
@@ -248,7 +268,7 @@ func (c *cluster) pause(what string) {
 	if time.Now().After(c.end) {
 		c.t.Fatalf("waited in vain for %s: %v", what, c.count())
 	}
-	if out, err := exec.Command("sinfo", "--noheader", "--format=%T").Output(); err == nil && strings.Contains(string(out), "drain") {
+	if strings.Contains(c.slurm("sinfo", "--noheader", "--format=%T"), "drain") {
 		// Slurm drains a node whose tasks took longer to end than it to come back.
 		c.slurm("scontrol", "update", "NodeName="+c.node, "State=RESUME")
 	}

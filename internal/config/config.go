@@ -233,6 +233,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers", "ridge_all", "banded"))
 	}
 	errs = append(errs, c.Fit.Hyper.check(doc, c.Fit.Protocol, between)...)
+	errs = append(errs, c.Slurm.check(doc)...)
 	for i, a := range c.Fit.Ablation {
 		if slices.Contains(c.Fit.Ablation[:i], a) {
 			errs = append(errs, doc.Fault("fit.ablation", "%s stands twice", a))

@@ -78,6 +78,7 @@ func TestSweepOverridden(t *testing.T) {
 	}
 }
 
+// TestSweepsThatAreWrong: what can't be swept, or asked of a cluster, is refused where it stands.
 func TestSweepsThatAreWrong(t *testing.T) {
 	for _, c := range []struct{ text, want, at string }{
 		{"sweep: {product: {fit.imagse: [1]}}", "unknown key \"imagse\"", "test.yaml:3"},
@@ -101,6 +102,10 @@ func TestSweepsThatAreWrong(t *testing.T) {
 		{"sweep: {product: {'': [1]}}", "no dotted key", "test.yaml:3"},
 		{"sweep: {product: {x-a: [1]}}", "x-a", "test.yaml:3"},
 		{"sweep: {product: {fit.images.x: [1]}}", "fit.images", ""},
+		{"slurm: {cpus: -1}", "less than 0", "test.yaml:3"},
+		{"slurm: {fit: {at_once: -1}}", "less than 0", "test.yaml:3"},
+		{"slurm: {extra: [--constraint, avx512]}", "no long option", "test.yaml:3"},
+		{"slurm: {extract: {extra: ['--array=0-3']}}", "--array can't be given here", "test.yaml:3"},
 		{fmt.Sprintf("sweep: {product: {fit.images: [%s], fit.split.seed: [%s]}}", numbers(200), numbers(200)), "more than 10000 settings", "test.yaml:3"},
 	} {
 		_, err := load(t, base+c.text+"\n")
@@ -125,7 +130,7 @@ func TestRecordIsAFile(t *testing.T) {
 extract: {layers: [a, b]}
 analyze: {hierarchy: [V1, {high: [FFA, PPA]}]}
 sweep: {product: {fit.images: [1, 2], fit.split: [{val: 0.1}, {val: 0.2}]}, exclude: [{fit.images: 2}], groups: {x: [a]}}
-slurm: {partition: long, cpus: 3, extra: ["--mem-bind=local"], fit: {time: "1:00:00"}}
+slurm: {partition: long, cpus: 3, at_once: 50, extra: ["--mem-bind=local"], fit: {time: "1:00:00"}}
 `)
 	if err != nil {
 		t.Fatal(err)

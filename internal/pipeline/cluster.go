@@ -30,7 +30,7 @@ func Submit(ctx context.Context, o Options) (*Result, error) {
 		return nil, err
 	}
 	defer stop()
-	s := &tasks.Slurm{Options: tasks.Options{Log: r.Log}, Arguments: r.sbatch, Describe: r.describeElement, Command: r.carry}
+	s := &tasks.Slurm{Options: tasks.Options{Log: r.Log}, Arguments: r.sbatch, AtOnce: r.atOnce, Describe: r.describeElement, Command: r.carry}
 	err = tasks.Eval(ctx, r.graph, s, true)
 	for _, t := range r.graph.Tasks {
 		r.result.Tasks = append(r.result.Tasks, taskOf(t))
@@ -60,16 +60,26 @@ func (r *run) resources(kind string) config.Resources {
 	if stage.CPUs > 0 {
 		out.CPUs = stage.CPUs
 	}
+	if stage.AtOnce > 0 {
+		out.AtOnce = stage.AtOnce
+	}
 	out.Extra = slices.Concat(out.Extra, stage.Extra)
 	return out
 }
 
-// elementThreads is how many threads an element has, and cores it asks for.
+// atOnce is how many elements of an array of one kind may run at a time; 0: as many as the site gives.
+func (r *run) atOnce(ts []*tasks.Task) int { return r.resources(ts[0].Kind).AtOnce }
+
+// elementThreads is how many threads an element has, and cores it asks for. Where the file doesn't say, the cores
+// of this machine tell nothing of the nodes'.
 func (r *run) elementThreads(kind string) int {
-	if c := r.resources(kind).CPUs; c > 0 {
+	switch c := r.resources(kind).CPUs; {
+	case c > 0:
 		return c
+	case r.Config.Threads > 0:
+		return r.threads
 	}
-	return r.threads
+	return min(r.threads, sweepThreads)
 }
 
 // sbatch are the options of an array of tasks of one kind.

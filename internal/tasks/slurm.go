@@ -23,7 +23,7 @@ import (
 // SlurmFolder is where submissions lie, below the output folder.
 const SlurmFolder = "slurm"
 
-// maxArray is how many elements one array has at most: a site's MaxArraySize is 1001 unless it says otherwise.
+// maxArray is how many elements one array has at most, even where the site takes larger ones: Slurm's own default.
 const maxArray = 1000
 
 // Slurm hands tasks to Slurm: an array job for every kind of task, each after those that it needs. It writes
@@ -36,10 +36,16 @@ const maxArray = 1000
 //
 // What was submitted and is neither finished, nor in the queue, nor failed is lost (a node died, somebody
 // cancelled it); Execute submits again what is lost, failed or missing, and nothing else.
+//
+// A site bounds arrays (MaxArraySize) and what one user may have in the queue (MaxSubmitJobs of an association or a
+// quality of service). Arrays are made no larger than the first; where the second is reached, what fits is submitted,
+// and Execute ends with a fault that says how much: called again later, it submits the rest.
 type Slurm struct {
 	Options
-	// Arguments are sbatch's for an array of these tasks, of one kind.
+	// Arguments are sbatch's for an array of these tasks, of one kind; AtOnce how many of its elements may run at a
+	// time, 0 for as many as the site gives.
 	Arguments func(ts []*Task) []string
+	AtOnce    func(ts []*Task) int
 	// Describe is what an element must know of its task besides the key, one line of JSON.
 	Describe func(t *Task) ([]byte, error)
 	// Command is the program and arguments of an array's elements; list is the path of the .tasks file. The
@@ -79,42 +85,85 @@ func (s *Slurm) Execute(ctx context.Context, g *Graph) error {
 		return err
 	}
 	byKind := map[string][]*Task{}
+	all := 0
 	for _, t := range g.Tasks {
 		if !t.State.Finished() && t.State != Queued && t.State != Running {
 			byKind[t.Kind] = append(byKind[t.Kind], t)
+			all++
 		}
 	}
-	if len(byKind) == 0 {
+	if all == 0 {
 		return nil
 	}
-	name := fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405"), os.Getpid())
-	dir := filepath.Join(g.Root, SlurmFolder, name)
-	if err := os.MkdirAll(dir, 0o777); err != nil { // logs need it before the first element starts: Slurm fails in silence
-		return durable.Explain(err, dir)
+	sub := &submission{Slurm: s, g: g, jobs: jobs, size: maxArraySize(ctx),
+		dir: filepath.Join(g.Root, SlurmFolder, fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405"), os.Getpid()))}
+	if err := os.MkdirAll(sub.dir, 0o777); err != nil { // logs need it before the first element starts: Slurm fails in silence
+		return durable.Explain(err, sub.dir)
 	}
 	for _, kind := range g.Kinds() {
-		for i, chunk := range chunks(byKind[kind], maxArray) {
-			if err := ctx.Err(); err != nil {
-				return err
+		if err := sub.kind(ctx, kind, byKind[kind]); err != nil {
+			var no *refused
+			if errors.As(err, &no) && sub.submitted > 0 {
+				return fault.Machinef("Slurm takes no more: %d of %d tasks are submitted: %s", sub.submitted, all, no.why).
+					Remedy("the same command submits the rest when some of these are done")
 			}
-			id, err := s.submit(ctx, g, chunk, filepath.Join(dir, fmt.Sprintf("%s-%d", kind, i)), jobs)
-			if err != nil {
-				return err
-			}
-			for _, t := range chunk {
-				t.State, jobs[t.Key] = Queued, id
-			}
-			s.Log.Info(fmt.Sprintf("submitted %d × %s as job %s", len(chunk), kind, id))
+			return err
 		}
 	}
 	return nil
 }
 
-func chunks(ts []*Task, n int) (out [][]*Task) {
-	for c := range slices.Chunk(ts, n) {
-		out = append(out, c)
+// submission is one Execute on its way.
+type submission struct {
+	*Slurm
+	g         *Graph
+	dir       string            // of its files
+	jobs      map[string]string // the job of every task that is in the queue
+	size      int               // elements of an array, at most
+	submitted int
+}
+
+// kind submits the tasks of one kind, in as few arrays as the site takes: where it refuses one for its limits, half
+// of it is tried.
+func (s *submission) kind(ctx context.Context, kind string, left []*Task) error {
+	for i, n := 0, s.size; len(left) > 0; {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		ts := left[:min(n, len(left))]
+		id, err := s.submit(ctx, s.g, ts, filepath.Join(s.dir, fmt.Sprintf("%s-%d", kind, i)), s.jobs)
+		var no *refused
+		switch {
+		case errors.As(err, &no) && no.limit() && len(ts) > 1:
+			n = len(ts) / 2
+			continue
+		case err != nil:
+			return err
+		}
+		for _, t := range ts {
+			t.State, s.jobs[t.Key] = Queued, id
+		}
+		s.Log.Info(fmt.Sprintf("submitted %d × %s as job %s", len(ts), kind, id))
+		s.submitted += len(ts)
+		left = left[len(ts):]
+		i++
 	}
-	return out
+	return nil
+}
+
+// maxArraySize is how many elements the site lets an array have.
+func maxArraySize(ctx context.Context) int {
+	out, err := slurm(ctx, "scontrol", "show", "config")
+	if err != nil {
+		return maxArray // sbatch will tell
+	}
+	for line := range strings.Lines(out) {
+		name, value, _ := strings.Cut(line, "=")
+		if n, err := strconv.Atoi(strings.TrimSpace(value)); err == nil && strings.TrimSpace(name) == "MaxArraySize" && n > 0 {
+			return min(n, maxArray) // indices stay below it
+		}
+	}
+	return maxArray
 }
 
 // submitKey is the name under which a submitter claims an output folder.
@@ -178,7 +227,11 @@ func (s *Slurm) submit(ctx context.Context, g *Graph, ts []*Task, stem string, j
 	if err := durable.WriteFile(stem+".sh", []byte(script)); err != nil {
 		return "", err
 	}
-	job.Arguments = []string{"--parsable", "--job-name=cortexmap-" + job.Kind, fmt.Sprintf("--array=0-%d", len(ts)-1),
+	array := fmt.Sprintf("--array=0-%d", len(ts)-1)
+	if n := s.AtOnce(ts); n > 0 {
+		array += fmt.Sprintf("%%%d", n)
+	}
+	job.Arguments = []string{"--parsable", "--job-name=cortexmap-" + job.Kind, array,
 		"--output=" + strings.ReplaceAll(stem, "%", "%%") + "-%a.log", "--open-mode=append", "--requeue"}
 	if len(after) > 0 {
 		// afterany, not afterok: an element whose own needs are there must not wait for ever for a neighbour's
@@ -188,6 +241,9 @@ func (s *Slurm) submit(ctx context.Context, g *Graph, ts []*Task, stem string, j
 	job.Arguments = append(append(job.Arguments, s.Arguments(ts)...), stem+".sh")
 	out, err := slurm(ctx, "sbatch", job.Arguments...)
 	if err != nil {
+		for _, suffix := range []string{".tasks", ".sh", ".yaml"} { // of an array that there isn't
+			os.Remove(stem + suffix)
+		}
 		return "", err
 	}
 	job.ID, _, _ = strings.Cut(strings.TrimSpace(out), ";") // ID;CLUSTER on sites of several
@@ -207,12 +263,25 @@ func quoted(words []string) string {
 	return strings.Join(out, " ")
 }
 
+// theirs are the variables by which people and sites choose where their jobs go.
+var theirs = []string{"SLURM_CONF", "SBATCH_ACCOUNT", "SBATCH_PARTITION", "SBATCH_QOS", "SBATCH_RESERVATION", "SBATCH_CONSTRAINT"}
+
+// refused is what a command of Slurm's said when it didn't do what it was asked.
+type refused struct{ why string }
+
+func (r *refused) Error() string { return r.why }
+
+// limit says whether less might be taken.
+func (r *refused) limit() bool { return strings.Contains(strings.ToLower(r.why), "limit") }
+
 // slurm runs one of Slurm's commands. What a surrounding job has put into the environment is taken out: sbatch
 // would take it for options.
 func slurm(ctx context.Context, name string, args ...string) (string, error) {
 	cmd := exec.CommandContext(ctx, name, args...)
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "SLURM_") && !strings.HasPrefix(v, "SBATCH_") && !strings.HasPrefix(v, "SQUEUE_") || strings.HasPrefix(v, "SLURM_CONF=") {
+		name, _, _ := strings.Cut(v, "=")
+		about, _, _ := strings.Cut(name, "_")
+		if !slices.Contains([]string{"SLURM", "SBATCH", "SQUEUE"}, about) || slices.Contains(theirs, name) {
 			cmd.Env = append(cmd.Env, v)
 		}
 	}
@@ -227,7 +296,8 @@ func slurm(ctx context.Context, name string, args ...string) (string, error) {
 	case errors.Is(err, exec.ErrNotFound):
 		return "", fault.Machinef("%s is not installed here: %w", name, err).Remedy("run this where Slurm's commands are, or with --executor local")
 	}
-	return "", fault.Machinef("%s: %w: %s", name, err, strings.TrimSpace(stderr.String())).
+	why := &refused{strings.TrimSpace(stderr.String())}
+	return "", fault.Machinef("%s: %s: %w", name, err, why).
 		Remedy("see `sinfo` for what the site offers, and the key slurm of the pipeline file for what is asked of it")
 }
 

@@ -39,7 +39,8 @@ MpiDefault=none
 SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 SchedulerParameters=sched_min_interval=100000,batch_sched_delay=0,bf_interval=1
-ReturnToService=2
+ReturnToService=0
+MaxArraySize=3
 JobRequeue=1
 KillWait=5
 MinJobAge=600

@@ -1,0 +1,156 @@
+//go:build unix
+
+package tasks
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"cortexmap/internal/fault"
+)
+
+// site puts commands of a Slurm into PATH that takes arrays of 4 elements, and as many elements in all as the file
+// limit says; what it took is in the file queue, as squeue prints it.
+func site(t *testing.T) (limit func(n int)) {
+	t.Helper()
+	dir := t.TempDir()
+	for name, script := range map[string]string{
+		"scontrol": `echo "Configuration data"; echo "MaxArraySize            = 4"`,
+		"squeue":   `cat queue 2>/dev/null; true`,
+		"sbatch": `
+for word; do case $word in --array=0-*) last=${word#--array=0-}; last=${last%\%*};; esac; done
+[ "$last" -lt 4 ] || { echo "Batch job submission failed: Invalid job array specification" >&2; exit 1; }
+touch queue
+[ $(($(wc -l <queue) + last + 1)) -le "$(cat limit)" ] || { echo "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)" >&2; exit 1; }
+id=$(($(cut -d'|' -f1 queue | tail -n 1) + 7))
+for i in $(seq 0 "$last"); do echo "$id|$i|PENDING" >>queue; done
+echo "$id;here"`,
+	} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte("#!/bin/sh\ncd "+quoted([]string{dir})+"\n"+script+"\n"), 0o777); err != nil {
+			t.Fatal(err)
+		}
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	return func(n int) {
+		if err := os.WriteFile(filepath.Join(dir, "limit"), fmt.Appendln(nil, n), 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// TestSlurmLimits: arrays are as large as the site takes; where it takes no more in all, what fits is in the queue, a
+// fault says how much, and the same again submits the rest after it.
+func TestSlurmLimits(t *testing.T) {
+	limit := site(t)
+	root := t.TempDir()
+	graph := func() *Graph {
+		g := NewGraph(root)
+		var needs []*Task
+		for i := range 10 {
+			word := fmt.Sprintf("t%d", i)
+			needs = append(needs, g.Add(&Task{Kind: "first", Name: word, Key: key(word), Folder: "things/" + word + "-" + key(word)}))
+		}
+		g.Add(&Task{Kind: "last", Name: "all", Key: key("all"), Folder: "all", Fixed: true, Needs: needs})
+		return g
+	}
+	s := &Slurm{Options: Options{Log: slog.New(slog.DiscardHandler)},
+		Arguments: func([]*Task) []string { return []string{"--mem=1M"} }, AtOnce: func([]*Task) int { return 3 },
+		Describe: func(*Task) ([]byte, error) { return []byte("{}"), nil },
+		Command:  func([]*Task, string) ([]string, error) { return []string{"true"}, nil }}
+
+	limit(7)
+	err := s.Execute(t.Context(), graph())
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Class != fault.Machine || !strings.Contains(f.What, "7 of 11 tasks are submitted: Batch job submission failed: Job violates") {
+		t.Fatalf("%v", err)
+	}
+	sizes := func() (out []int, last Job) {
+		jobs, err := graph().Jobs()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range jobs {
+			if out = append(out, len(j.Keys)); j.Kind == "last" {
+				last = j
+			}
+		}
+		slices.Sort(out)
+		return out, last
+	}
+	if got, _ := sizes(); !slices.Equal(got, []int{1, 2, 4}) {
+		t.Errorf("arrays of %v elements", got)
+	}
+	if files, _ := filepath.Glob(filepath.Join(root, SlurmFolder, "*", "*")); len(files) != 9 { // .tasks, .sh and .json of each
+		t.Errorf("files of arrays that were not taken are left: %v", files)
+	}
+
+	limit(100)
+	g := graph()
+	if err := s.Execute(t.Context(), g); err != nil {
+		t.Fatal(err)
+	}
+	got, last := sizes()
+	if !slices.Equal(got, []int{1, 1, 2, 3, 4}) || g.Count(Queued) != 11 {
+		t.Errorf("arrays of %v elements, %d tasks are in the queue", got, g.Count(Queued))
+	}
+	if want := "--dependency=afterany:7:14:21:28"; !slices.Contains(last.Arguments, want) || !slices.Contains(last.Arguments, "--array=0-0%3") || !slices.Contains(last.Arguments, "--mem=1M") {
+		t.Errorf("the last array has %v, not %s", last.Arguments, want)
+	}
+	if err := s.Execute(t.Context(), graph()); err != nil {
+		t.Fatal(err)
+	}
+	if again, _ := sizes(); len(again) != len(got) {
+		t.Errorf("submitted twice: %v", again)
+	}
+}
+
+// TestSlurmEnvironment: what a surrounding job left is kept from sbatch; where people want their jobs is not.
+func TestSlurmEnvironment(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "sbatch"), []byte("#!/bin/sh\nenv\n"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("PATH", dir+":"+os.Getenv("PATH"))
+	for _, name := range []string{"SLURM_JOB_ID", "SBATCH_ARRAY_INX", "SQUEUE_FORMAT", "SBATCH_ACCOUNT", "SLURM_CONF", "SLURMED"} {
+		t.Setenv(name, "here")
+	}
+	out, err := slurm(context.Background(), "sbatch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"SLURM_JOB_ID": false, "SBATCH_ARRAY_INX": false, "SQUEUE_FORMAT": false, "SBATCH_ACCOUNT": true, "SLURM_CONF": true, "SLURMED": true} {
+		if got := strings.Contains("\n"+out, "\n"+name+"=here\n"); got != want {
+			t.Errorf("%s reaches sbatch: %v, want %v", name, got, want)
+		}
+	}
+}
+
+// TestElement: an array's element finds its line, and says what is wrong where there is none.
+func TestElement(t *testing.T) {
+	list := filepath.Join(t.TempDir(), "mapping-0.tasks")
+	line, err := json.Marshal(Element{Key: key("one"), Name: "mapping one", What: json.RawMessage("{}")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(list, append(line, "\nnonsense\n"...), 0o666); err != nil {
+		t.Fatal(err)
+	}
+	for index, want := range map[string]string{"0": "", "1": "line 2 is no element", "2": "mapping-0.tasks has 2 lines", "-1": "element -1", "x": `SLURM_ARRAY_TASK_ID is "x"`} {
+		t.Setenv("SLURM_ARRAY_TASK_ID", index)
+		e, err := ReadElement(list)
+		switch {
+		case want == "" && (err != nil || e.Key != key("one")):
+			t.Errorf("%+v, %v", e, err)
+		case want != "" && (fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), want)):
+			t.Errorf("element %s: %v, want %s", index, err, want)
+		}
+	}
+}
