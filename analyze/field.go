@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"math"
+	"slices"
 	"sync"
 
 	"cortexmap/internal/cortex"
@@ -53,15 +54,15 @@ const most = 800
 // least is the number of vertices below which no covariance is estimated.
 const least = 10
 
-// NewField measures the distances between a mapping's fitted vertices. A nil geometry, or one without white
-// surfaces, gives a Field without bounds.
+// NewField measures the distances between a mapping's fitted vertices. A nil geometry, or one that lacks a white
+// surface, gives a Field without bounds.
 func NewField(ctx context.Context, in Input) (*Field, error) { return newField(ctx, in, most) }
 
 // newField lets at most so many vertices of a hemisphere carry the smooth part.
 func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 	m := in.Mapping
 	f := &Field{fitted: map[string]*fitted{}, models: map[string]*model{}}
-	if f.off = !Placed(in.Geometry, in.Mapping) || in.Geometry.Hemis[0].White == nil || in.Geometry.Hemis[1].White == nil; f.off {
+	if f.off = !Placed(in.Geometry, in.Mapping) || slices.ContainsFunc(in.Geometry.Hemis[:], unmeasured); f.off {
 		return f, nil
 	}
 	n := len(m.Vertices)
@@ -74,6 +75,9 @@ func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 				f.hemi[i] = side
 			}
 		}
+		if len(at) == 0 {
+			continue
+		}
 		kept := f.thin(m, h.White, at, limit)
 		f.kept = append(f.kept, kept...)
 		if err := f.measure(ctx, m, side, h.White, kept); err != nil {
@@ -82,6 +86,9 @@ func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 	}
 	return f, nil
 }
+
+// unmeasured says whether distances along the cortex of a hemisphere with vertices are unknown.
+func unmeasured(h *cortex.Hemisphere) bool { return h.N() > 0 && h.White == nil }
 
 // levelPlaces are the vertices' places along the hierarchy.
 func levelPlaces(in Input) []float64 {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"slices"
 
 	"cortexmap/internal/cortex"
 	"cortexmap/internal/stats"
@@ -112,61 +111,30 @@ func rotation(random *rand.Rand) (q [3][3]float64) {
 	}
 }
 
-// ball finds the vertex of a sphere that is nearest to a point, by cells of a cubic grid.
+// ball is the sphere that maps turn on, and the units on it.
 type ball struct {
-	side   []int    // [V] hemisphere of each unit
-	unit   [2][]int // [N] the unit at a vertex, −1 for none
-	points [2][][3]float64
+	side   []int        // [V] hemisphere of each unit
 	at     [][3]float64 // [V] the units' points, on the unit sphere
-	side3  int          // cells along an axis
-	start  [2][]int32   // [cells + 1] where a cell's vertices begin
-	list   [2][]int32
-	edge   float64
+	sphere [2]*cortex.Ball
+	unit   [2][]int // [N] the unit at a vertex, −1 for none
 }
 
 func newBall(g *cortex.Geometry, m *store.Mapping) *ball {
 	b := &ball{side: make([]int, len(m.Vertices)), at: make([][3]float64, len(m.Vertices))}
-	n := g.Hemis[0].N()
-	b.edge = 2 * math.Sqrt(4*math.Pi/float64(n)) // two vertices' distance: the 27 cells around a point always hold one
-	b.side3 = int(2/b.edge) + 4                  // one cell more on either side
 	for side, h := range g.Hemis {
+		b.sphere[side] = cortex.NewBall(h.Sphere.Points)
 		b.unit[side] = make([]int, h.N())
-		count := make([]int32, b.side3*b.side3*b.side3+1)
-		for v, p := range h.Sphere.Points {
+		for v := range b.unit[side] {
 			b.unit[side][v] = -1
-			b.points[side] = append(b.points[side], sphere(p))
-			count[b.cell(b.points[side][v])+1]++
-		}
-		for c := 1; c < len(count); c++ {
-			count[c] += count[c-1]
-		}
-		b.start[side], b.list[side] = count, make([]int32, h.N())
-		next := slices.Clone(count)
-		for v, p := range b.points[side] {
-			c := b.cell(p)
-			b.list[side][next[c]] = int32(v)
-			next[c]++
 		}
 	}
 	for i := range m.Vertices {
 		v := &m.Vertices[i]
 		side := cortex.Side(v.Hemi)
-		b.side[i], b.at[i] = side, b.points[side][v.Vertex]
+		b.side[i], b.at[i] = side, b.sphere[side].At(v.Vertex)
 		b.unit[side][v.Vertex] = i
 	}
 	return b
-}
-
-func sphere(p [3]float32) [3]float64 {
-	x, y, z := float64(p[0]), float64(p[1]), float64(p[2])
-	n := math.Sqrt(x*x + y*y + z*z)
-	return [3]float64{x / n, y / n, z / n}
-}
-
-// cell is the place of a point's cell.
-func (b *ball) cell(p [3]float64) int {
-	at := func(x float64) int { return int((x+1)/b.edge) + 1 }
-	return (at(p[0])*b.side3+at(p[1]))*b.side3 + at(p[2])
 }
 
 // turn gives every unit the value of the nearest unit of the rotated map.
@@ -185,27 +153,9 @@ func (b *ball) turn(q [3][3]float64, y []float64) []float64 {
 			back[0] = -back[0]
 		}
 		out[i] = nan
-		if v := b.nearest(b.side[i], back); v >= 0 {
-			if u := b.unit[b.side[i]][v]; u >= 0 {
-				out[i] = y[u]
-			}
+		if u := b.unit[b.side[i]][b.sphere[b.side[i]].Nearest(back)]; u >= 0 {
+			out[i] = y[u]
 		}
 	}
 	return out
-}
-
-func (b *ball) nearest(side int, p [3]float64) int {
-	c, best, top := b.cell(p), -1, -2.0
-	for dx := -1; dx <= 1; dx++ {
-		for dy := -1; dy <= 1; dy++ {
-			row := c + (dx*b.side3+dy)*b.side3
-			for _, v := range b.list[side][b.start[side][row-1]:b.start[side][row+2]] { // three cells lie side by side
-				s := b.points[side][v]
-				if d := s[0]*p[0] + s[1]*p[1] + s[2]*p[2]; d > top {
-					best, top = int(v), d
-				}
-			}
-		}
-	}
-	return best
 }

@@ -110,7 +110,7 @@ func TestSpin(t *testing.T) {
 	}
 	turned := b.turn(rotation(rand.New(rand.NewPCG(2, 2))), y)
 	for i := range 642 {
-		j := b.nearest(1, [3]float64{-b.at[i][0], b.at[i][1], b.at[i][2]})
+		j := b.sphere[1].Nearest([3]float64{-b.at[i][0], b.at[i][1], b.at[i][2]})
 		// two grids of vertices, each within half their distance (0.14) of the point: values differ by less than two
 		if d := math.Abs(turned[i] - turned[642+j]); d > 0.28 {
 			t.Errorf("vertex %d gets %v, its mirror image %v", i, turned[i], turned[642+j])

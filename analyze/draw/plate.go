@@ -146,17 +146,19 @@ func Flat(ctx context.Context, g *cortex.Geometry, o Options) (*Stage, error) {
 	return s, s.prepare(ctx)
 }
 
-// Views prepares lateral, medial, ventral and posterior views of both inflated hemispheres at one scale.
+// Views prepares lateral, medial, ventral and posterior views of both hemispheres at one scale: of the inflated
+// surfaces, or of what a geometry without them has (cortex.Hemisphere.Shape). It fails where there is nothing to draw.
 func Views(ctx context.Context, g *cortex.Geometry, o Options) (*Stage, error) {
 	s := &Stage{kind: "views", o: o, g: g}
 	const gap, air = 14.0, 1.04
 	var widths, heights [4]float64
 	var centre [2]vec
 	for i, h := range g.Hemis {
-		if h.Inflated == nil {
-			return nil, fault.Inputf("%s has no inflated surface of %s", g.Name, h.Name)
+		shape := h.Shape()
+		if shape == nil {
+			continue
 		}
-		lo, hi := extent(h.Inflated, nil)
+		lo, hi := extent(shape, nil)
 		centre[i] = lo.add(hi).mul(0.5)
 		size := hi.sub(lo)
 		for k, v := range cameras(i) {
@@ -165,12 +167,19 @@ func Views(ctx context.Context, g *cortex.Geometry, o Options) (*Stage, error) {
 		}
 	}
 	total := widths[0] + widths[1] + widths[2] + widths[3]
+	if total == 0 {
+		return nil, fault.Inputf("%s has no surface to draw", g.Name)
+	}
 	mm := (o.Width - column - 2*margin - 34 - 3*gap) / total
 	y := headers + 30
 	for i, h := range g.Hemis {
+		shape := h.Shape()
+		if shape == nil {
+			continue
+		}
 		x := margin + 34.0
 		for k, v := range cameras(i) {
-			s.panels = append(s.panels, &panel{side: i, name: v.name, surface: h.Inflated, camera: v,
+			s.panels = append(s.panels, &panel{side: i, name: v.name, surface: shape, camera: v,
 				centre: centre[i], mm: mm, x: x, y: y, w: mm * widths[k], h: mm * heights[i]})
 			x += mm*widths[k] + gap
 		}
@@ -504,7 +513,7 @@ func (s *Stage) sides(sh *sheet) {
 		case s.kind == "flat":
 			sh.text(words[p.side], p.x+p.w/2, p.y-7, textSize, middle, faint, false)
 		default:
-			if p.side == 0 {
+			if p.side == s.panels[0].side {
 				sh.text(p.name, p.x+p.w/2, headers+22, textSize, middle, faint, false)
 			}
 			if p.name == "lateral" {
@@ -527,7 +536,7 @@ func (s *Stage) footer(sh *sheet, note string, y float64) float64 {
 func (s *Stage) alt(m *cortex.Map) string {
 	what := "Flat maps of both hemispheres, left on the left"
 	if s.kind == "views" {
-		what = "Lateral, medial, ventral and posterior views of both inflated hemispheres"
+		what = "Lateral, medial, ventral and posterior views of the hemispheres"
 	}
 	text := fmt.Sprintf("%s, coloured by %s, on %s.", what, m.Title, vertices(count(m)))
 	if m.Simulated {

@@ -19,7 +19,8 @@
 //
 // # Numbers
 //
-// A value stands at its own vertex of the full surface. NaN is no data, in every format but label.gii and
+// A value stands at its own vertex of the full surface; on other surfaces, asked for by name, each vertex has the value
+// of one vertex (cortex.Geometry.Onto). NaN is no data, in every format but label.gii and
 // annot, where key 0 and no label are. Nothing is interpolated between the mapping's vertices, unlike on
 // plates. Whole numbers (the layer of the largest selector) are indices from 0, clusters count from 1.
 package maps
@@ -48,10 +49,11 @@ import (
 // Input is a mapping and where its vertices lie.
 type Input struct {
 	Mapping  *store.Mapping
-	Geometry *cortex.Geometry  // nil: the units have no place on a surface, and nothing is written
-	Clusters *analyze.Clusters // nil: no cluster files
-	Style    draw.Style        // of the clusters' colours
-	Version  string            // of cortexmap
+	Geometry *cortex.Geometry   // nil: the units have no place on a surface, and nothing is written
+	Spaces   []*cortex.Geometry // also on these surfaces, as Geometry.Onto gives the values
+	Clusters *analyze.Clusters  // nil: no cluster files
+	Style    draw.Style         // of the clusters' colours
+	Version  string             // of cortexmap
 }
 
 // stat is one number a vertex.
@@ -88,42 +90,63 @@ func Write(ctx context.Context, dir string, in Input) ([]string, error) {
 	if !analyze.Placed(in.Geometry, in.Mapping) {
 		return nil, nil
 	}
-	w := &writer{in: in, root: dir, dir: folder(dir, in.Mapping)}
-	w.stem, w.space, w.density = entities(in)
+	w := &writer{in: in, root: dir, dir: folder(dir, in.Mapping), stem: stem(in.Mapping), target: on(in.Mapping.Info.Surface, nil)}
 	if durable.Exists(filepath.Join(w.dir, w.stem+w.space+together)) { // another mapping of this name
 		w.dir += "-" + store.SafeName(in.Mapping.Info.Key)
 	}
 	if err := w.dataset(); err != nil {
 		return nil, err
 	}
-	var all []cifti.Map
-	for _, s := range stats {
-		if err := ctx.Err(); err != nil {
-			return nil, err
-		}
-		sides, known := spread(in, s.get)
-		if !known {
+	if err := w.all(ctx); err != nil {
+		return nil, err
+	}
+	for _, to := range in.Spaces {
+		if to.Name == in.Geometry.Name {
 			continue
 		}
-		all = append(all, cifti.Map{Name: s.name, Left: sides[0], Right: sides[1]})
-		if err := w.stat(s, sides); err != nil {
+		from, err := in.Geometry.Onto(to)
+		if err != nil {
 			return nil, err
 		}
-	}
-	if len(all) > 0 {
-		if err := w.file(w.stem+w.space+"_statmap.dscalar.nii", func(to io.Writer) error { return cifti.Write(to, cifti.Hemispheres(all...)) }); err != nil {
-			return nil, err
-		}
-		if err := w.sidecar(w.stem+w.space+together, "all numbers of the mapping, a map each", ""); err != nil {
-			return nil, err
-		}
-	}
-	if c := in.Clusters; c != nil && len(c.Size) > 0 {
-		if err := w.clusters(c); err != nil {
+		w.target = on(to.Name, &from)
+		if err := w.all(ctx); err != nil {
 			return nil, err
 		}
 	}
 	return w.files, nil
+}
+
+// all writes every map on the writer's surface.
+func (w *writer) all(ctx context.Context) error {
+	in := w.in
+	var all []cifti.Map
+	for _, s := range stats {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		sides := w.take(spread(in, s.get))
+		if !known(sides) {
+			continue
+		}
+		all = append(all, cifti.Map{Name: s.name, Left: sides[0], Right: sides[1]})
+		if err := w.stat(s, sides); err != nil {
+			return err
+		}
+	}
+	if len(all) > 0 {
+		if err := w.file(w.stem+w.space+"_statmap.dscalar.nii", func(to io.Writer) error { return cifti.Write(to, cifti.Hemispheres(all...)) }); err != nil {
+			return err
+		}
+		if err := w.sidecar(w.stem+w.space+together, "all numbers of the mapping, a map each", ""); err != nil {
+			return err
+		}
+	}
+	if c := in.Clusters; c != nil && len(c.Size) > 0 {
+		if err := w.clusters(c); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // Derived are maps made of several mappings: differences, means of a group. Info says where they lie and is that of
@@ -143,8 +166,7 @@ func WriteMaps(ctx context.Context, dir string, d Derived) error {
 	}
 	m := &store.Mapping{Info: d.Info}
 	m.Info.Key = strings.Join(d.Sources, ", ")
-	w := &writer{in: Input{Mapping: m, Version: d.Version}, root: filepath.Dir(filepath.Dir(dir)), dir: dir}
-	w.stem, w.space, w.density = entities(w.in)
+	w := &writer{in: Input{Mapping: m, Version: d.Version}, root: filepath.Dir(filepath.Dir(dir)), dir: dir, stem: stem(m), target: on(d.Info.Surface, nil)}
 	if err := w.dataset(); err != nil {
 		return err
 	}
@@ -174,14 +196,17 @@ func folder(dir string, m *store.Mapping) string {
 	return filepath.Join(dir, store.SafeName(m.Info.Model), store.SafeName(fmt.Sprintf("%s-seed%d", m.Info.Protocol, m.Info.Seed)))
 }
 
-// entities are the words of the files' names: sub-S, the space with its density, and the density alone.
-func entities(in Input) (stem, space, density string) {
-	stem = "sub-" + alphanumeric(in.Mapping.Info.Subject)
-	density = map[string]string{"fsaverage5": "10k", "fsaverage6": "41k", "fsaverage7": "164k", "fsaverage": "164k"}[in.Mapping.Info.Surface]
-	if density == "" {
-		return stem, "_space-fsnative", ""
+// stem begins the names of a mapping's files.
+func stem(m *store.Mapping) string { return "sub-" + alphanumeric(m.Info.Subject) }
+
+// on makes the target of a surface: the words that its files' names have, and where its values come from.
+func on(surface string, from *[2][]int32) target {
+	density := map[string]string{"fsaverage5": "10k", "fsaverage6": "41k", "fsaverage7": "164k", "fsaverage": "164k"}[surface]
+	t := target{surface: surface, density: density, space: "_space-fsnative", from: from}
+	if density != "" {
+		t.space = "_space-fsaverage_den-" + density
 	}
-	return stem, "_space-fsaverage_den-" + density, density
+	return t
 }
 
 // alphanumeric leaves out what a BIDS label can't hold; "x" if that leaves nothing.
@@ -198,8 +223,8 @@ func alphanumeric(s string) string {
 	return out
 }
 
-// spread puts one number a fitted unit onto the surfaces, NaN elsewhere, and says whether any unit has it.
-func spread(in Input, get func(*store.Vertex) float32) (sides [2][]float32, known bool) {
+// spread puts one number a fitted unit onto the surfaces, NaN elsewhere.
+func spread(in Input, get func(*store.Vertex) float32) (sides [2][]float32) {
 	for side, h := range in.Geometry.Hemis {
 		sides[side] = make([]float32, h.N())
 		for i := range sides[side] {
@@ -211,19 +236,55 @@ func spread(in Input, get func(*store.Vertex) float32) (sides [2][]float32, know
 		if !v.Fitted {
 			continue
 		}
-		x := get(v)
-		sides[cortex.Side(v.Hemi)][v.Vertex] = x
-		known = known || !math.IsNaN(float64(x))
+		sides[cortex.Side(v.Hemi)][v.Vertex] = get(v)
 	}
-	return sides, known
+	return sides
+}
+
+// known says whether any vertex has a number.
+func known(sides [2][]float32) bool {
+	for _, side := range sides {
+		for _, x := range side {
+			if !math.IsNaN(float64(x)) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // writer writes one mapping's files.
 type writer struct {
-	in                   Input
-	root, dir            string
-	stem, space, density string
-	files                []string
+	in        Input
+	root, dir string
+	stem      string // sub-S
+	target
+	files []string
+}
+
+// target is the surface that is written to.
+type target struct {
+	surface, space, density string
+	from                    *[2][]int32 // the mapping's vertex for each of the surface's, −1 for none; nil: its own surface
+}
+
+// take gives the target's vertices their values.
+func (w *writer) take(sides [2][]float32) [2][]float32 {
+	return [2][]float32{taken(w.from, 0, sides[0], float32(math.NaN())), taken(w.from, 1, sides[1], float32(math.NaN()))}
+}
+
+// taken are the values of a hemisphere at the target's vertices.
+func taken[T any](from *[2][]int32, side int, values []T, none T) []T {
+	if from == nil {
+		return values
+	}
+	out := make([]T, len(from[side]))
+	for v, k := range from[side] {
+		if out[v] = none; k >= 0 {
+			out[v] = values[k]
+		}
+	}
+	return out
 }
 
 var hemis = [2]string{"_hemi-L", "_hemi-R"}
@@ -240,6 +301,9 @@ func (w *writer) file(name string, write func(io.Writer) error) error {
 
 func (w *writer) stat(s stat, sides [2][]float32) error {
 	for side, x := range sides {
+		if len(x) == 0 {
+			continue // a surface of one hemisphere
+		}
 		name := w.stem + hemis[side] + w.space + "_stat-" + s.name + "_statmap"
 		if err := w.file(name+".func.gii", func(to io.Writer) error {
 			return gifti.Write(to, gifti.Func(cortex.Sides[side], gifti.Named{Name: s.name, Values: x}))
@@ -270,6 +334,9 @@ func (w *writer) clusters(c *analyze.Clusters) error {
 		fmt.Fprintf(&tsv, "%d\t%s\t#%02x%02x%02x\n", k+1, name, colour.R, colour.G, colour.B)
 	}
 	for side, h := range w.in.Geometry.Hemis {
+		if h.N() == 0 {
+			continue
+		}
 		keys, labels := make([]int32, h.N()), make([]int32, h.N())
 		for i := range labels {
 			labels[i] = -1
@@ -279,6 +346,7 @@ func (w *writer) clusters(c *analyze.Clusters) error {
 				keys[v.Vertex], labels[v.Vertex] = int32(k+1), int32(k)
 			}
 		}
+		keys, labels = taken(w.from, side, keys, 0), taken(w.from, side, labels, -1)
 		name := w.stem + hemis[side] + w.space + "_seg-clusters_dseg"
 		if err := w.file(name+".label.gii", func(to io.Writer) error {
 			return gifti.Write(to, gifti.LabelFile(cortex.Sides[side], "channel clusters", keys, table))
@@ -313,8 +381,11 @@ func (w *writer) sidecar(name, description, unit string) error {
 	if i.Simulated {
 		description = "Simulated responses: " + description
 	}
+	if w.from != nil {
+		description += ". Every vertex has the value of one vertex of " + i.Surface
+	}
 	m := map[string]any{
-		"Description": description, "SpatialReference": i.Surface, "Sources": []string{"network " + i.Model, "mapping " + i.Key}, "Simulated": i.Simulated,
+		"Description": description, "SpatialReference": w.surface, "Sources": []string{"network " + i.Model, "mapping " + i.Key}, "Simulated": i.Simulated,
 		"GeneratedBy": []map[string]string{{"Name": "cortexmap", "Version": w.in.Version}},
 	}
 	if unit != "" {

@@ -110,6 +110,7 @@ type Analyze struct {
 	Hierarchy Hierarchy `yaml:"hierarchy" json:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
 	Interval  string    `yaml:"interval" json:"interval"`   // auto | spatial | subjects
 	Controls  Layers    `yaml:"controls" json:"controls"`   // auto: none in a single run, all in a sweep | none | all | list of random_weights, shuffled, spin
+	Spaces    []string  `yaml:"spaces" json:"spaces"`       // surfaces that maps are written on as well: fsaverage5, fsaverage6, fsaverage7
 }
 
 // Hierarchy is a named or a written list of levels.
@@ -241,6 +242,9 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		if !layerAblation.MatchString(a) {
 			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "layer:K (K from 0)", "centre", "local", "global"))
 		}
+	}
+	for _, x := range c.Analyze.Spaces {
+		errs = append(errs, oneOf("analyze.spaces", x, "fsaverage5", "fsaverage6", "fsaverage7"))
 	}
 	for _, x := range c.Analyze.Controls {
 		if len(c.Analyze.Controls) == 1 {

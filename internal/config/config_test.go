@@ -134,7 +134,7 @@ func TestPipelineFileShowsDefaults(t *testing.T) {
 	}
 	want := Defaults()
 	want.Models, want.Subjects = []Model{{Path: "demo:lite0"}}, []Subject{{Path: "demo:simulated"}}
-	want.Fit.Baselines = []string{}
+	want.Fit.Baselines, want.Analyze.Spaces = []string{}, []string{}
 	if d := cmp.Diff(&want, got, places); d != "" {
 		t.Error(d)
 	}

@@ -24,7 +24,12 @@
 // hundred, 24 % at most.
 package cortex
 
-import "math"
+import (
+	"crypto/sha256"
+	"encoding/binary"
+	"encoding/hex"
+	"math"
+)
 
 // Surface is one shape of a hemisphere (or a flat part of it).
 type Surface struct {
@@ -48,6 +53,29 @@ type Geometry struct {
 // Sides are the hemispheres' names in the order that is used everywhere.
 var Sides = [2]string{"lh", "rh"}
 
+// Digest is the SHA-256 of all shapes and values, "" for a nil geometry: what pictures and distances depend on.
+func (g *Geometry) Digest() string {
+	if g == nil {
+		return ""
+	}
+	d := sha256.New()
+	for _, h := range g.Hemis {
+		for _, s := range []*Surface{h.White, h.Pial, h.Inflated, h.Sphere, h.Flat} {
+			if s == nil {
+				s = &Surface{}
+			}
+			for _, part := range []any{int64(len(s.Points)), s.Points, int64(len(s.Faces)), s.Faces} {
+				binary.Write(d, binary.LittleEndian, part) // a hash takes everything
+			}
+		}
+		for _, x := range [][]float32{h.Curv, h.Sulc} {
+			binary.Write(d, binary.LittleEndian, int64(len(x)))
+			binary.Write(d, binary.LittleEndian, x)
+		}
+	}
+	return hex.EncodeToString(d.Sum(nil))
+}
+
 // N is the number of vertices of the closed mesh: of the first shape that is there.
 func (h *Hemisphere) N() int {
 	for _, s := range []*Surface{h.White, h.Sphere, h.Pial, h.Inflated, h.Flat} {
@@ -56,6 +84,17 @@ func (h *Hemisphere) N() int {
 		}
 	}
 	return len(h.Curv)
+}
+
+// Shape is what a hemisphere looks like: inflated, else white, pial or the sphere, whatever is there first; nil for one
+// without vertices.
+func (h *Hemisphere) Shape() *Surface {
+	for _, s := range []*Surface{h.Inflated, h.White, h.Pial, h.Sphere} {
+		if s != nil {
+			return s
+		}
+	}
+	return nil
 }
 
 // Hemi is the hemisphere with the name lh or rh, nil for another name.

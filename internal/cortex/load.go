@@ -32,6 +32,21 @@ func LoadDemo(fsys fs.FS) (*Geometry, error) {
 	return g, nil
 }
 
+// LoadFsaverage gives fsaverage5, 6 or 7: the embedded one, refined by fsaverage's own rule (Fine) where more vertices
+// are asked for.
+func LoadFsaverage(fsys fs.FS, name string) (*Geometry, error) {
+	for n, known := range fsaverage {
+		if known == name {
+			g, err := LoadDemo(fsys)
+			if err != nil {
+				return nil, err
+			}
+			return g.Fine(n)
+		}
+	}
+	return nil, fault.Inputf("%q is not one of fsaverage5, fsaverage6 and fsaverage7", name)
+}
+
 func loadDemoHemi(fsys fs.FS, side string) (*Hemisphere, error) {
 	h := &Hemisphere{}
 	for _, s := range []struct {

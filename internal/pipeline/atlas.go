@@ -15,6 +15,14 @@ func (b *brain) atlas() *analyze.Atlas {
 	return &analyze.Atlas{Name: "retinotopy of " + b.Name, Ecc: b.Retinotopy.Ecc, Angle: b.Retinotopy.Angle}
 }
 
+// surfaceKey is a digest of a surface of the subject's own; fsaverage's are the same for everybody.
+func (b *brain) surfaceKey() string {
+	if b.geometry == nil || b.geometry.Standard() {
+		return ""
+	}
+	return b.geometry.Digest()
+}
+
 // atlasKey is a digest of it; "" for none.
 func (b *brain) atlasKey() string {
 	if b.Retinotopy == nil {

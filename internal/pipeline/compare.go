@@ -155,20 +155,16 @@ func (c *comparer) fitted(root, folder string, e mappingEntry) (*fitted, error) 
 // surface is the embedded fsaverage that a mapping lies on; nil, with a warning, for a subject's own surface.
 func (c *comparer) surface(m *store.Mapping) (*cortex.Geometry, error) {
 	name := m.Info.Surface
-	size := map[string]int{"fsaverage5": 10242, "fsaverage6": 40962, "fsaverage7": 163842}[name]
 	switch {
 	case name == "":
 		return nil, nil
-	case size == 0:
+	case !strings.HasPrefix(name, "fsaverage"):
 		c.warn("own-surface", "%s lies on a surface of its own (%s), which is not part of a run's folder: no maps and no spatial intervals", m.Info.Subject, name)
 		return nil, nil
 	case c.surfaces[name] != nil:
 		return c.surfaces[name], nil
 	}
-	g, err := cortex.LoadDemo(c.Demo)
-	if err == nil {
-		g, err = g.Fine(size)
-	}
+	g, err := cortex.LoadFsaverage(c.Demo, name)
 	c.surfaces[name] = g
 	return g, err
 }

@@ -34,6 +34,17 @@ func TestOddSubjects(t *testing.T) {
 			vertices(d, "lh.mask.npy", 10241, 5, 77, 9000, 0, 123)
 			d.swap("brain/subject.yaml", ", rh: rh.mask.npy", "")
 		}, ""},
+		{"a surface of its own, of one hemisphere, shown on fsaverage5", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			d.copy(filepath.Join(testdata, "demo", "geometry", "sphere_right.gii.gz"), filepath.Join(d.dir, "brain", "rh.sphere.reg.gii"))
+			vertices(d, "rh.mask.npy", 10241, 5, 77, 9000, 0, 123)
+			d.copy(filepath.Join(testdata, "demo", "geometry", "white_right.gii.gz"), filepath.Join(d.dir, "brain", "rh.white.gii"))
+			d.swap("brain/subject.yaml", "surface: fsaverage5", "surface: {files: {rh: rh.sphere.reg.gii}, white: {rh: rh.white.gii}}")
+			d.swap("brain/subject.yaml", "lh: lh.mask.npy, ", "")
+			d.yaml += "analyze: {spaces: [fsaverage5]}\n"
+		}, ""},
+		{"a finer surface than its own", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			d.yaml += "analyze: {spaces: [fsaverage6]}\n"
+		}, "maps on fsaverage5 can't be written on fsaverage6"},
 		{"low vertices, one region", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
 			vertices(d, "rh.mask.npy", 7, 3, 12)
 		}, ""},
@@ -60,13 +71,13 @@ func TestOddSubjects(t *testing.T) {
 			}
 			m, err := store.ReadMapping(found[0])
 			d.check(err)
-			exported(t, m)
+			exported(t, m, 1+strings.Count(d.yaml, "spaces: [fsaverage5]"))
 		})
 	}
 }
 
-// exported compares the maps of R² with the mapping, vertex by vertex.
-func exported(t *testing.T, m *store.Mapping) {
+// exported compares the maps of R² on so many surfaces with the mapping, vertex by vertex.
+func exported(t *testing.T, m *store.Mapping, spaces int) {
 	t.Helper()
 	want := map[string]float32{}
 	for i := range m.Vertices {
@@ -101,7 +112,7 @@ func exported(t *testing.T, m *store.Mapping) {
 			}
 		}
 	}
-	if seen != len(want) {
-		t.Errorf("%d of %d vertices are in the maps", seen, len(want))
+	if seen != spaces*len(want) {
+		t.Errorf("%d of %d vertices are in the maps", seen, spaces*len(want))
 	}
 }

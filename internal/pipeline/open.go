@@ -3,6 +3,7 @@ package pipeline
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -100,7 +101,30 @@ func (r *run) open() error {
 	if err := distinctSubjects(r.brains); err != nil {
 		return err
 	}
+	if err := r.openSpaces(); err != nil {
+		return err
+	}
 	return r.namePictures()
+}
+
+// openSpaces reads the surfaces that maps are written on as well, and sees that every subject's maps can be.
+func (r *run) openSpaces() error {
+	for _, name := range r.Config.Analyze.Spaces {
+		to, err := cortex.LoadFsaverage(r.Demo, name)
+		if err != nil {
+			return err
+		}
+		for _, b := range r.brains {
+			if b.geometry == nil {
+				continue
+			}
+			if _, err := b.geometry.Onto(to); err != nil {
+				return fmt.Errorf("analyze.spaces: %s: %w", b.Name, err)
+			}
+		}
+		r.spaces = append(r.spaces, to)
+	}
+	return nil
 }
 
 // groups checks that the groups of a sweep name networks that are there.

@@ -25,6 +25,7 @@ import (
 	"time"
 
 	"cortexmap/internal/config"
+	"cortexmap/internal/cortex"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/ort"
@@ -82,7 +83,8 @@ type run struct {
 	settings   []*setting
 	networks   []*network // of all settings
 	brains     []*brain
-	pictures   map[string]shown // by extract.images, where that is no subject's
+	spaces     []*cortex.Geometry // that maps are written on as well
+	pictures   map[string]shown   // by extract.images, where that is no subject's
 	graph      *tasks.Graph
 	models     []config.Model // of the file, patterns replaced by what they match
 	whose      map[*tasks.Task]whose

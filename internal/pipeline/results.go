@@ -143,7 +143,7 @@ func (r *run) analyze(w work) error {
 		if err := vertices.Add(mapping.Mapping); err != nil {
 			return err
 		}
-		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
+		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Spaces: r.spaces, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 
+	"cortexmap/internal/cortex"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/strictyaml"
 )
@@ -53,10 +54,10 @@ func (f sidesForm) of(side string) string {
 	return f.RH
 }
 
-// surfaceForm is a name, or {files: {lh: …, rh: …}}.
+// surfaceForm is a name, or {files: {lh: …, rh: …}}: spheres, and beside them what drawing and distances need.
 type surfaceForm struct {
-	Name  string
-	Files sidesForm
+	Name                               string
+	Files, White, Inflated, Flat, Curv sidesForm
 }
 
 // UnmarshalYAML takes a text or a mapping.
@@ -64,9 +65,10 @@ func (f *surfaceForm) UnmarshalYAML(n *strictyaml.Node) error {
 	if n.Kind() != strictyaml.Map {
 		return n.Decode(&f.Name)
 	}
-	var m struct{ Files sidesForm }
+	type plain struct{ Files, White, Inflated, Flat, Curv sidesForm } // no name beside files
+	var m plain
 	err := n.Decode(&m)
-	f.Files = m.Files
+	f.Files, f.White, f.Inflated, f.Flat, f.Curv = m.Files, m.White, m.Inflated, m.Flat, m.Curv
 	return err
 }
 
@@ -272,10 +274,14 @@ func inside(doc *strictyaml.Doc, key, name string) error {
 // checkPaths looks at the paths that no other check does.
 func (d *description) checkPaths(doc *strictyaml.Doc) error {
 	p := &d.Positions
-	for _, f := range []struct{ key, name string }{
-		{"images.folder", d.Images.Folder}, {"images.zip", d.Images.Zip}, {"images.list", d.Images.List}, {"positions.csv", p.CSV}, {"positions.nifti", p.NIfTI},
-		{"positions.surface.files.lh", p.Surface.Files.LH}, {"positions.surface.files.rh", p.Surface.Files.RH},
-	} {
+	type named struct{ key, name string }
+	paths := []named{{"images.folder", d.Images.Folder}, {"images.zip", d.Images.Zip}, {"images.list", d.Images.List}, {"positions.csv", p.CSV}, {"positions.nifti", p.NIfTI}}
+	for key, f := range map[string]sidesForm{"files": p.Surface.Files, "white": p.Surface.White, "inflated": p.Surface.Inflated, "flat": p.Surface.Flat, "curv": p.Surface.Curv} {
+		for _, side := range cortex.Sides {
+			paths = append(paths, named{"positions.surface." + key + "." + side, f.of(side)})
+		}
+	}
+	for _, f := range paths {
 		if err := inside(doc, f.key, f.name); err != nil {
 			return err
 		}

@@ -4,6 +4,7 @@ import (
 	"encoding/csv"
 	"fmt"
 	"io"
+	"io/fs"
 	"math"
 	"slices"
 	"strconv"
@@ -117,8 +118,8 @@ func (b *builder) onSurface() error {
 	var counts []string
 	for i, side := range cortex.Sides {
 		var list []int32
-		if g.Hemis[i] != nil {
-			if list, err = b.masked(side, g.Hemis[i].N()); err != nil {
+		if n := g.Hemis[i].N(); n > 0 {
+			if list, err = b.masked(side, n); err != nil {
 				return err
 			}
 		}
@@ -145,7 +146,7 @@ func (s *Subject) on(g *cortex.Geometry, hemi []string, vertex []int32) (err err
 func (b *builder) geometry() (*cortex.Geometry, error) {
 	form := b.d.Positions.Surface
 	if form.Name == "" {
-		return b.ownSurface(form.Files)
+		return b.ownSurface(form)
 	}
 	if _, known := sizes[form.Name]; !known {
 		return nil, b.doc.Fault("positions.surface", "%q is not known; fsaverage5, fsaverage6, fsaverage7 and files: {lh: …, rh: …} are", form.Name)
@@ -159,33 +160,71 @@ func (b *builder) fsaverage(name string) (*cortex.Geometry, error) {
 		return nil, fault.Inputf("the sphere of %s isn't at hand", name).
 			Remedy("give its spheres: `surface: {files: {lh: lh.sphere, rh: rh.sphere}}`")
 	}
-	g, err := cortex.LoadDemo(b.options.Demo)
-	if err != nil {
-		return nil, err
-	}
-	return g.Fine(sizes[name])
+	return cortex.LoadFsaverage(b.options.Demo, name)
 }
 
-// ownSurface reads a sphere a hemisphere; one hemisphere may be missing.
-func (b *builder) ownSurface(files sidesForm) (*cortex.Geometry, error) {
+// ownSurface reads a sphere a hemisphere, and the other shapes that are given; one hemisphere may be missing, it has no
+// vertices then.
+func (b *builder) ownSurface(form surfaceForm) (*cortex.Geometry, error) {
 	g := &cortex.Geometry{Name: "own"}
 	for i, side := range cortex.Sides {
-		name := files.of(side)
-		if name == "" {
+		h := &cortex.Hemisphere{Name: side}
+		g.Hemis[i] = h
+		if form.Files.of(side) == "" {
 			continue
 		}
-		file, err := b.open(name) // refuses what lies outside
-		if err != nil {
+		var err error
+		if h.Sphere, err = ownFile(b, form.Files.of(side), cortex.LoadSurface); err != nil {
 			return nil, err
 		}
-		file.Close()
-		sphere, err := cortex.LoadSurface(b.root.FS(), name)
-		if err != nil {
-			return nil, fileFault(err, b.folder.place(name))
+		for _, s := range []struct {
+			name string
+			into **cortex.Surface
+		}{{form.White.of(side), &h.White}, {form.Inflated.of(side), &h.Inflated}, {form.Flat.of(side), &h.Flat}} {
+			if s.name == "" {
+				continue
+			}
+			if *s.into, err = ownFile(b, s.name, cortex.LoadSurface); err != nil {
+				return nil, err
+			}
+			if err := b.sameSize(s.name, len((*s.into).Points), h); err != nil {
+				return nil, err
+			}
 		}
-		g.Hemis[i] = &cortex.Hemisphere{Name: side, Sphere: sphere}
+		if name := form.Curv.of(side); name != "" {
+			if h.Curv, err = ownFile(b, name, cortex.LoadValues); err != nil {
+				return nil, err
+			}
+			if err := b.sameSize(name, len(h.Curv), h); err != nil {
+				return nil, err
+			}
+		}
+		if h.Flat != nil && h.White != nil {
+			h.Flat = cortex.CleanFlat(h.Flat, h.White)
+		}
 	}
 	return g, nil
+}
+
+// sameSize wants as many vertices as the hemisphere's sphere has.
+func (b *builder) sameSize(name string, n int, h *cortex.Hemisphere) error {
+	if want := len(h.Sphere.Points); n != want {
+		return fault.Inputf("%d vertices, the sphere of %s has %d", n, h.Name, want).In("%s", b.folder.place(name))
+	}
+	return nil
+}
+
+// ownFile reads a file of the subject's folder; what lies outside is refused.
+func ownFile[T any](b *builder, name string, load func(fs.FS, string) (T, error)) (out T, err error) {
+	file, err := b.open(name)
+	if err != nil {
+		return out, err
+	}
+	file.Close()
+	if out, err = load(b.root.FS(), name); err != nil {
+		return out, fileFault(err, b.folder.place(name))
+	}
+	return out, nil
 }
 
 // masked are the vertices of a hemisphere that have units: all of them without any mask, none where only
