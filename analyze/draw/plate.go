@@ -267,25 +267,31 @@ func (s *Stage) shape(side int) shape {
 		outlined = append(outlined, o.In[side])
 	}
 	s.gaps[side] = gaps(s.o.Focus[side], outlined, out.around)
-	surface := h.Inflated
-	if s.kind == "flat" {
-		surface = h.Flat
-	} else {
+	surface := s.drawn(side)
+	if surface == nil {
+		return out // a hemisphere without vertices
+	}
+	if s.kind == "views" {
 		out.normal = normals(surface)
 	}
 	out.rim = rim(surface)
 	return out
 }
 
+// drawn is the surface that the panels of a hemisphere show; nil for one without vertices.
+func (s *Stage) drawn(side int) *cortex.Surface {
+	if s.kind == "flat" {
+		return s.g.Hemis[side].Flat
+	}
+	return s.g.Hemis[side].Shape()
+}
+
 // region readies the k-th outline on one hemisphere.
 func (s *Stage) region(h *shape, side, k int) {
 	in := s.o.Outlines[k].In[side]
-	if in == nil {
+	surface := s.drawn(side)
+	if in == nil || surface == nil {
 		return
-	}
-	faces := s.g.Hemis[side].Inflated.Faces
-	if s.kind == "flat" {
-		faces = s.g.Hemis[side].Flat.Faces
 	}
 	r := &h.region[k]
 	in = closed(in, s.gaps[side])
@@ -295,7 +301,7 @@ func (s *Stage) region(h *shape, side, k int) {
 		}
 	}
 	r.field = field(in, h.around)
-	r.crossed = crossed(faces, r.field)
+	r.crossed = crossed(surface.Faces, r.field)
 }
 
 // each runs f on 0..n-1 with as many goroutines as there are cores, until the context ends.
