@@ -20,7 +20,7 @@ func activeLayout(s *selection, trace float64, workers int) *layout {
 	at := 0
 	for i := range l.jobs {
 		j := &l.jobs[i]
-		j.layers = everyLayer(s.L)
+		j.layers = firstOnes(s.L)
 		if trace > 0 {
 			j.layers = s.active(l.order[j.from:j.to], trace)
 		}
@@ -62,7 +62,7 @@ func (s *selection) active(vertices []int32, trace float64) []int32 {
 			most[l] = max(most[l], p)
 		}
 	}
-	left := everyLayer(s.L)
+	left := firstOnes(s.L)
 	slices.SortStableFunc(left, func(a, b int32) int {
 		switch {
 		case most[a] < most[b]:
@@ -89,10 +89,11 @@ func (s *selection) lose(lost []float64, vertices []int32, layer int32) (most fl
 	return most
 }
 
-func everyLayer(n int) []int32 {
+// firstOnes are 0 to n-1.
+func firstOnes(n int) []int32 {
 	all := make([]int32, n)
-	for l := range all {
-		all[l] = int32(l)
+	for i := range all {
+		all[i] = int32(i)
 	}
 	return all
 }

@@ -130,6 +130,12 @@ func (b *binding) f32(data []float32, dims ...int) *binding {
 	return b
 }
 
+func (b *binding) f64(data []float64, dims ...int) *binding {
+	t, err := ort.NewF64(data, dims64(dims)...)
+	b.add(&b.in, t, err)
+	return b
+}
+
 func (b *binding) f16(data []uint16, dims ...int) *binding {
 	t, err := ort.NewF16(data, dims64(dims)...)
 	b.add(&b.in, t, err)
@@ -144,6 +150,12 @@ func (b *binding) i64(data []int64, dims ...int) *binding {
 
 func (b *binding) gives(data []float32, dims ...int) *binding {
 	t, err := ort.NewF32(data, dims64(dims)...)
+	b.add(&b.out, t, err)
+	return b
+}
+
+func (b *binding) gives64(data []float64, dims ...int) *binding {
+	t, err := ort.NewF64(data, dims64(dims)...)
 	b.add(&b.out, t, err)
 	return b
 }

@@ -11,7 +11,6 @@ import (
 	"cortexmap/internal/ort"
 	"cortexmap/internal/store"
 
-	"golang.org/x/sync/errgroup"
 	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
@@ -114,8 +113,9 @@ func newRidge(p *problem) *ridge {
 }
 
 // keep notes the predictions for the test images of the units that have chosen what is being fitted.
-func (r *ridge) keep(chosen func(v int) bool) func(v int, predicted []float32) {
-	return func(v int, predicted []float32) {
+func (r *ridge) keep(chosen func(v int) bool) func(v int32, predicted []float32) {
+	return func(unit int32, predicted []float32) {
+		v := int(unit)
 		if !chosen(v) {
 			return
 		}
@@ -128,11 +128,7 @@ func (r *ridge) keep(chosen func(v int) bool) func(v int, predicted []float32) {
 // answers gives the responses to the first rows in some order, less their mean, and those to the rows from..to.
 func (r *ridge) answers(order []int, from, to int) responder {
 	train := permuted(order, r.images)
-	return func(first, last int, x, test []float32) {
-		units := make([]int32, last-first)
-		for i := range units {
-			units[i] = int32(first + i)
-		}
+	return func(units []int32, x, test []float32) {
 		n, m := len(train), to-from
 		r.targets(x, units, train)
 		r.targets(test, units, r.images[from:to])
@@ -171,27 +167,14 @@ func upTo(n int) []int {
 	return out
 }
 
-// folds are the regressions by a centred kernel that choose a penalty and that predict the test images.
-func (r *ridge) folds(gram *mat.SymDense) (choose, end *fold, err error) {
-	var g errgroup.Group
-	start := func(f **fold, n, to int) {
-		g.Go(func() (err error) {
-			k, unit := centred(gram, n)
-			if !(unit > 0) || math.IsInf(unit, 0) {
-				return fault.Inputf("its tokens are not finite, or all alike")
-			}
-			k.ScaleSym(1/unit, k)
-			*f, err = kernelFold(r.e, k, n, to)
-			return err
-		})
+// fold is the regression by a layer's kernel that learns from the first n rows and scores the rows n..to.
+func (r *ridge) fold(gram *mat.SymDense, n, to int) (*fold, error) {
+	k, unit := centred(gram, n)
+	if !(unit > 0) || math.IsInf(unit, 0) {
+		return nil, fault.Inputf("its tokens are not finite, or all alike")
 	}
-	start(&choose, r.fit, r.final)
-	start(&end, r.final, len(r.images))
-	err = g.Wait()
-	if err != nil {
-		closeFolds(choose, end)
-	}
-	return choose, end, err
+	k.ScaleSym(1/unit, k)
+	return kernelFold(r.e, k, n, to)
 }
 
 // kernelFold learns from the first n rows of a kernel and scores the rows n..to.
@@ -203,14 +186,6 @@ func kernelFold(e *engine, k *mat.SymDense, n, to int) (*fold, error) {
 		}
 	}
 	return newFold(e, k.SliceSym(0, n).(*mat.SymDense), nil, cross)
-}
-
-func closeFolds(fs ...*fold) {
-	for _, f := range fs {
-		if f != nil {
-			f.close()
-		}
-	}
 }
 
 // layerByLayer is ridge_layers.
@@ -231,12 +206,42 @@ func (r *ridge) layer(ctx context.Context, l int) error {
 	if err != nil {
 		return err
 	}
-	choose, end, err := r.folds(gram)
+	out := ridgeLayer{test: make([]tally, r.V), shuffled: make([]tally, r.V)}
+	if err := r.choosePenalty(ctx, gram, &out); err != nil {
+		return fault.Inputf("layer %s can't be fitted: %w", r.Features.Layers[l].Name, err)
+	}
+	end, err := r.fold(gram, r.final, len(r.images))
 	if err != nil {
 		return fault.Inputf("layer %s can't be fitted: %w", r.Features.Layers[l].Name, err)
 	}
-	defer closeFolds(choose, end)
-	tried, err := choose.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
+	defer end.close()
+	for v := range r.best {
+		if l > 0 && correlation(&out.choice[v]) > correlation(&r.layers[r.best[v]].choice[v]) {
+			r.best[v] = l
+		}
+	}
+	penalty := func(int32) float64 { return out.penalty }
+	keep := r.keep(func(v int) bool { return r.best[v] == l })
+	if err := end.chosen(ctx, firstOnes(r.V), r.answers(upTo(r.final), r.final, len(r.images)), penalty, out.test, keep); err != nil {
+		return err
+	}
+	// The training responses given to other pictures, by the seed.
+	order := stream(r.seed, streamShuffle).Perm(r.final)
+	if err := end.chosen(ctx, firstOnes(r.V), r.answers(order, r.final, len(r.images)), penalty, out.shuffled, nil); err != nil {
+		return err
+	}
+	r.layers = append(r.layers, out)
+	return nil
+}
+
+// choosePenalty finds a layer's penalty: the one with the best mean R² on the images that choose.
+func (r *ridge) choosePenalty(ctx context.Context, gram *mat.SymDense, out *ridgeLayer) error {
+	f, err := r.fold(gram, r.fit, r.final)
+	if err != nil {
+		return err
+	}
+	defer f.close()
+	tried, err := f.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
 	if err != nil {
 		return err
 	}
@@ -246,23 +251,7 @@ func (r *ridge) layer(ctx context.Context, l int) error {
 			best = i
 		}
 	}
-	out := ridgeLayer{penalty: ridgePenalties[best], choice: tried[best]}
-	penalty := func(int) float64 { return out.penalty }
-	for v := range r.best {
-		if l > 0 && correlation(&out.choice[v]) > correlation(&r.layers[r.best[v]].choice[v]) {
-			r.best[v] = l
-		}
-	}
-	keep := r.keep(func(v int) bool { return r.best[v] == l })
-	if out.test, err = end.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), penalty, keep); err != nil {
-		return err
-	}
-	// The training responses given to other pictures, by the seed.
-	order := stream(r.seed, streamShuffle).Perm(r.final)
-	if out.shuffled, err = end.chosen(ctx, r.V, r.answers(order, r.final, len(r.images)), penalty, nil); err != nil {
-		return err
-	}
-	r.layers = append(r.layers, out)
+	out.penalty, out.choice = ridgePenalties[best], tried[best]
 	return nil
 }
 
@@ -303,8 +292,8 @@ type band struct {
 	choice           tally
 }
 
-// together is ridge on all layers, with the mixture and the penalty that each unit prefers.
-func (r *ridge) together(ctx context.Context, mixtures [][]float64, kind string) (*store.Mapping, error) {
+// kernels are X Xᵀ of every layer, in units of the mean squared length of its tokens about their mean.
+func (r *ridge) kernels(ctx context.Context) ([]*mat.SymDense, error) {
 	grams := make([]*mat.SymDense, r.L)
 	for l := range grams {
 		if err := r.report.phase(ctx, "kernels", func() (err error) { grams[l], err = r.gram(ctx, l); return err }); err != nil {
@@ -316,6 +305,15 @@ func (r *ridge) together(ctx context.Context, mixtures [][]float64, kind string)
 		}
 		grams[l].ScaleSym(1/unit, grams[l])
 		r.report.progress("kernels", l+1, r.L)
+	}
+	return grams, nil
+}
+
+// together is ridge on all layers, with the mixture and the penalty that each unit prefers.
+func (r *ridge) together(ctx context.Context, mixtures [][]float64, kind string) (*store.Mapping, error) {
+	grams, err := r.kernels(ctx)
+	if err != nil {
+		return nil, err
 	}
 	bands := make([]band, r.V)
 	for i := range bands {
@@ -355,10 +353,10 @@ func mixed(grams []*mat.SymDense, weights []float64) *mat.SymDense {
 func (r *ridge) choose(ctx context.Context, gram *mat.SymDense, i int, bands []band) error {
 	k, _ := centred(gram, r.fit)
 	f, err := kernelFold(r.e, k, r.fit, r.final)
-	defer closeFolds(f)
 	if err != nil {
 		return err
 	}
+	defer f.close()
 	tried, err := f.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
 	if err != nil {
 		return err
@@ -376,26 +374,23 @@ func (r *ridge) choose(ctx context.Context, gram *mat.SymDense, i int, bands []b
 
 // predict scores the units that chose mixture i on the test images.
 func (r *ridge) predict(ctx context.Context, gram *mat.SymDense, i int, bands []band, test []tally) error {
-	if !slices.ContainsFunc(bands, func(b band) bool { return b.mixture == i }) {
+	var units []int32
+	for v, b := range bands {
+		if b.mixture == i {
+			units = append(units, int32(v))
+		}
+	}
+	if len(units) == 0 {
 		return nil
 	}
 	k, _ := centred(gram, r.final)
 	f, err := kernelFold(r.e, k, r.final, len(r.images))
-	defer closeFolds(f)
 	if err != nil {
 		return err
 	}
-	all, err := f.chosen(ctx, r.V, r.answers(upTo(r.final), r.final, len(r.images)), func(v int) float64 { return ridgePenalties[bands[v].penalty] },
-		r.keep(func(v int) bool { return bands[v].mixture == i }))
-	if err != nil {
-		return err
-	}
-	for v, b := range bands {
-		if b.mixture == i {
-			test[v] = all[v]
-		}
-	}
-	return nil
+	defer f.close()
+	penalty := func(v int32) float64 { return ridgePenalties[bands[v].penalty] }
+	return f.chosen(ctx, units, r.answers(upTo(r.final), r.final, len(r.images)), penalty, test, r.keep(func(int) bool { return true }))
 }
 
 // bandedMapping brings the scores together; layer_argmax is the layer with the largest weight, where weights differ.

@@ -2,70 +2,53 @@ package fit
 
 import (
 	"context"
-	"math"
+	"maps"
+	"slices"
 
-	"cortexmap/internal/fault"
 	"cortexmap/internal/onnx"
 
-	"gonum.org/v1/gonum/blas"
-	"gonum.org/v1/gonum/blas/blas32"
-	lapack "gonum.org/v1/gonum/lapack/gonum"
 	"gonum.org/v1/gonum/mat"
 )
 
 // foldUnits is how many units' responses go through a product at once.
 const foldUnits = 256
 
-// fold is a ridge regression from n images to m others, for every penalty α and every unit at once:
+// fold is a ridge regression from n images to m others, for some penalties α and every unit at once:
 //
 //	(26)  ŷ = A (S + α)⁻¹ Wᵀ y      in features  S = XᵀX, W = X, A the others' X
 //	                                in images    S = XXᵀ, W = 1, A the others' products with the n images
 //
-// S [k, k] is brought to a tridiagonal form once, S = Q T Qᵀ, by float64 reflections; after that a penalty costs
-// O(k) a right-hand side, and what remains are products of matrices:
+// A (S + α)⁻¹ [m, k] is solved for once a penalty, whatever the number of units; what remains are products:
 //
-//	z = (W Q)ᵀ y [k]      ŷ = (A Q) (T + α)⁻¹ z
+//	z = Wᵀ y [k]      ŷ = (A (S + α)⁻¹) z
 type fold struct {
 	e       *engine
 	n, m, k int
-	d, off  []float64 // T's diagonal [k] and what is beside it [k-1]
-	wq, aq  []float32 // [n, k], [m, k]
+	s       *cholesky
+	a       *mat.Dense // [m, k]
+	w       []float32  // [n, k]; nil: 1
 
-	project, score *kernel
+	product, score *kernel
 }
 
 // newFold needs s symmetric and positive semidefinite; only its upper triangle is read, and it is kept as it is.
 // w [n, k] may be nil for 1. The caller closes the fold.
-func newFold(e *engine, s *mat.SymDense, w, a *mat.Dense) (*fold, error) {
-	k := s.SymmetricDim()
-	m, _ := a.Dims()
-	f := &fold{e: e, n: k, m: m, k: k, d: make([]float64, k), off: make([]float64, max(k-1, 0))}
-	raw := s.RawSymmetric()
-	q := mat.NewDense(k, k, nil)
-	for i := range k {
-		copy(q.RawRowView(i)[i:], raw.Data[i*raw.Stride+i:i*raw.Stride+k])
-	}
-	var la lapack.Implementation
-	tau, work := make([]float64, max(k-1, 1)), make([]float64, 64*k)
-	la.Dsytrd(blas.Upper, k, q.RawMatrix().Data, k, f.d, f.off, tau, work, len(work))
-	la.Dorgtr(blas.Upper, k, q.RawMatrix().Data, k, tau, work, len(work))
-	for _, x := range f.d {
-		if math.IsNaN(x) || math.IsInf(x, 0) {
-			return nil, fault.Inputf("its tokens are not finite")
+func newFold(e *engine, s *mat.SymDense, w, a *mat.Dense) (f *fold, err error) {
+	m, k := a.Dims()
+	f = &fold{e: e, n: k, m: m, k: k, a: a}
+	defer func() {
+		if err != nil {
+			f.close()
 		}
+	}()
+	if f.s, err = newCholesky(e, s); err != nil {
+		return nil, err
 	}
-	f.wq = narrowed(q)
 	if w != nil {
 		f.n, _ = w.Dims()
-		var wq mat.Dense
-		wq.Mul(w, q)
-		f.wq = narrowed(&wq)
+		f.w = narrowed(w)
 	}
-	var aq mat.Dense
-	aq.Mul(a, q)
-	f.aq = narrowed(&aq)
-	var err error
-	if f.project, err = e.loadOnce(projectGraph(k)); err != nil {
+	if f.product, err = e.loadOnce(productGraph()); err != nil {
 		return nil, err
 	}
 	f.score, err = e.loadOnce(scoreGraph(k))
@@ -73,8 +56,14 @@ func newFold(e *engine, s *mat.SymDense, w, a *mat.Dense) (*fold, error) {
 }
 
 func (f *fold) close() {
-	f.project.close()
-	f.score.close()
+	if f.s != nil {
+		f.s.close()
+	}
+	for _, k := range []*kernel{f.product, f.score} {
+		if k != nil {
+			k.close()
+		}
+	}
 }
 
 func narrowed(a *mat.Dense) []float32 {
@@ -88,21 +77,21 @@ func narrowed(a *mat.Dense) []float32 {
 	return out
 }
 
-// projectGraph is y·WQ: y [b, n], wq [n, k].
-func projectGraph(k int) *graph {
-	g := newGraph("ridge project")
-	y, wq := g.f32("y", "b", "n"), g.f32("wq", "n", k)
-	g.gives(g.op("MatMul", y, wq), onnx.Float32, "b", k)
+// productGraph is a b: a [m, k], b [k, n].
+func productGraph() *graph {
+	g := newGraph("ridge product")
+	a, b := g.f32("a", "m", "k"), g.f32("b", "k", "n")
+	g.gives(g.op("MatMul", a, b), onnx.Float32, "m", "n")
 	return g
 }
 
-// scoreGraph predicts p = u·hᵀ, u [b, k], h [m, k], and sums over the images that y [b, m] has (not NaN): Σ p, Σ p²
+// scoreGraph predicts p = z·h, z [b, k], h [k, m], and sums over the images that y [b, m] has (not NaN): Σ p, Σ p²
 // and Σ p y, [b] each.
 func scoreGraph(k int) *graph {
 	g := newGraph("ridge score")
-	u, h, y := g.f32("u", "b", k), g.f32("h", "m", k), g.f32("y", "b", "m")
+	z, h, y := g.f32("z", "b", k), g.f32("h", k, "m"), g.f32("y", "b", "m")
 	missing := g.op("IsNaN", y)
-	p := g.op("Where", missing, g.Scalar(0), g.timesT(u, h))
+	p := g.op("Where", missing, g.Scalar(0), g.op("MatMul", z, h))
 	y = g.op("Where", missing, g.Scalar(0), y)
 	g.gives(g.sum(p, 1), onnx.Float32, "b")
 	g.gives(g.sum(g.op("Mul", p, p), 1), onnx.Float32, "b")
@@ -110,84 +99,81 @@ func scoreGraph(k int) *graph {
 	return g
 }
 
-// solver has the factors of T + α.
-type solver struct {
-	off, ratio, pivot []float64
-}
-
-// factor is T + α = L D Lᵀ.
-func (f *fold) factor(alpha float64) solver {
-	s := solver{off: f.off, ratio: make([]float64, f.k), pivot: make([]float64, f.k)}
-	for i := range f.k {
-		s.pivot[i] = f.d[i] + alpha
-		if i > 0 {
-			s.ratio[i] = f.off[i-1] / s.pivot[i-1]
-			s.pivot[i] -= s.ratio[i] * f.off[i-1]
+// predictor is (S + α)⁻¹ Aᵀ, [k, m]. Each worker solves for its part of the m images.
+func (f *fold) predictor(ctx context.Context, alpha float64) ([]float32, error) {
+	if err := f.s.factor(ctx, alpha); err != nil {
+		return nil, err
+	}
+	h := make([]float32, f.k*f.m)
+	err := f.e.each(ctx, func(ctx context.Context, w int) error {
+		from, to := f.e.share(f.m, w)
+		n := to - from
+		if n == 0 {
+			return nil
 		}
-	}
-	return s
-}
-
-// solve turns x into (T + α)⁻¹ x, by way of room [k].
-func (s solver) solve(x []float32, room []float64) {
-	k := len(x)
-	for i := range k {
-		room[i] = float64(x[i])
-		if i > 0 {
-			room[i] -= s.ratio[i] * room[i-1]
+		b, room := make([]float64, f.k*n), make([]float64, f.k*n)
+		for i := range n {
+			for c, x := range f.a.RawRowView(from + i) {
+				b[c*n+i] = x
+			}
 		}
-	}
-	for i := k - 1; i >= 0; i-- {
-		y := room[i] / s.pivot[i]
-		if i < k-1 {
-			y -= s.ratio[i+1] * room[i+1]
-		}
-		room[i] = y
-		x[i] = float32(y)
-	}
-}
-
-// responder writes the responses of units from..to to the images that are learned from, train [units, n] of mean
-// 0, and to those that are scored, test [units, m], NaN where there is none.
-type responder func(from, to int, train, test []float32)
-
-// units runs do for every block of units with their z [b, k] and test responses [b, m], each worker its own. z
-// may be changed.
-func (f *fold) units(ctx context.Context, units int, y responder, do func(ctx context.Context, w, from, to int, z, test []float32) error) error {
-	type room struct{ train, test, z []float32 }
-	rooms := make([]room, f.e.workers)
-	for w := range rooms {
-		rooms[w] = room{make([]float32, foldUnits*f.n), make([]float32, foldUnits*f.m), make([]float32, foldUnits*f.k)}
-	}
-	blocks := (units + foldUnits - 1) / foldUnits
-	return f.e.spread(ctx, blocks, func(ctx context.Context, w, i int) error {
-		from, to := i*foldUnits, min(units, (i+1)*foldUnits)
-		b := to - from
-		train, test, z := rooms[w].train[:b*f.n], rooms[w].test[:b*f.m], rooms[w].z[:b*f.k]
-		y(from, to, train, test)
-		var in binding
-		in.f32(train, b, f.n).f32(f.wq, f.n, f.k).gives(z, b, f.k)
-		err := f.project.run(ctx, w, &in)
-		in.close()
-		if err != nil {
+		if err := f.s.solve(ctx, w, b, room); err != nil {
 			return err
 		}
-		return do(ctx, w, from, to, z, test)
+		for c := range f.k {
+			for i, x := range b[c*n : (c+1)*n] {
+				h[c*f.m+from+i] = float32(x)
+			}
+		}
+		return nil
+	})
+	return h, err
+}
+
+// responder writes the responses of some units to the images that are learned from, train [units, n] of mean 0, and
+// to those that are scored, test [units, m], NaN where there is none.
+type responder func(units []int32, train, test []float32)
+
+// each runs do for every block of the units with their z [b, k] and test responses [b, m], each worker its own.
+func (f *fold) each(ctx context.Context, units []int32, y responder, do func(ctx context.Context, w int, units []int32, z, test []float32) error) error {
+	type room struct{ train, test, z []float32 }
+	rooms := make([]room, f.e.workers)
+	most := min(foldUnits, len(units))
+	for w := range rooms {
+		rooms[w] = room{train: make([]float32, most*f.n), test: make([]float32, most*f.m)}
+		if f.w != nil {
+			rooms[w].z = make([]float32, most*f.k)
+		}
+	}
+	blocks := (len(units) + foldUnits - 1) / foldUnits
+	return f.e.spread(ctx, blocks, func(ctx context.Context, w, i int) error {
+		part := units[i*foldUnits : min(len(units), (i+1)*foldUnits)]
+		b := len(part)
+		train, test := rooms[w].train[:b*f.n], rooms[w].test[:b*f.m]
+		y(part, train, test)
+		if f.w == nil {
+			return do(ctx, w, part, train, test)
+		}
+		z := rooms[w].z[:b*f.k]
+		if err := f.times(ctx, w, train, f.w, z, b); err != nil {
+			return err
+		}
+		return do(ctx, w, part, z, test)
 	})
 }
 
-// tallies adds up what predictions u·hᵀ are worth, into out[from:to].
-func (f *fold) tallies(ctx context.Context, w int, u, h, test []float32, out []tally) error {
-	b := len(out)
+// tallies says what the predictions z·h of some units are worth.
+func (f *fold) tallies(ctx context.Context, w int, z, h, test []float32, out func(i int, t tally)) error {
+	b := len(z) / f.k
 	sums := make([]float32, 3*b)
 	var in binding
 	defer in.close()
-	in.f32(u, b, f.k).f32(h, f.m, f.k).f32(test, b, f.m)
+	in.f32(z, b, f.k).f32(h, f.k, f.m).f32(test, b, f.m)
 	in.gives(sums[:b], b).gives(sums[b:2*b], b).gives(sums[2*b:], b)
 	if err := f.score.run(ctx, w, &in); err != nil {
 		return err
 	}
-	for i := range out {
+	for i := range b {
 		t := tally{y: float64(sums[i]), yy: float64(sums[b+i]), ty: float64(sums[2*b+i])}
 		for _, y := range test[i*f.m : (i+1)*f.m] {
 			if y == y {
@@ -196,32 +182,24 @@ func (f *fold) tallies(ctx context.Context, w int, u, h, test []float32, out []t
 				t.tt += float64(y) * float64(y)
 			}
 		}
-		out[i] = t
+		out(i, t)
 	}
 	return nil
 }
 
-// scores are what each penalty is worth for each unit, [penalties][units].
+// scores are what each penalty is worth for each of so many units, [penalties][units].
 func (f *fold) scores(ctx context.Context, units int, y responder, penalties []float64) ([][]tally, error) {
 	out, h := make([][]tally, len(penalties)), make([][]float32, len(penalties))
 	for i, alpha := range penalties {
 		out[i] = make([]tally, units)
-		h[i] = append([]float32(nil), f.aq...)
-		s := f.factor(alpha)
-		if err := f.e.each(ctx, func(_ context.Context, w int) error {
-			room := make([]float64, f.k)
-			from, to := f.e.share(f.m, w)
-			for r := from; r < to; r++ {
-				s.solve(h[i][r*f.k:(r+1)*f.k], room)
-			}
-			return nil
-		}); err != nil {
+		var err error
+		if h[i], err = f.predictor(ctx, alpha); err != nil {
 			return nil, err
 		}
 	}
-	err := f.units(ctx, units, y, func(ctx context.Context, w, from, to int, z, test []float32) error {
-		for i := range penalties {
-			if err := f.tallies(ctx, w, z, h[i], test, out[i][from:to]); err != nil {
+	err := f.each(ctx, firstOnes(units), y, func(ctx context.Context, w int, units []int32, z, test []float32) error {
+		for p := range penalties {
+			if err := f.tallies(ctx, w, z, h[p], test, func(i int, t tally) { out[p][units[i]] = t }); err != nil {
 				return err
 			}
 		}
@@ -230,39 +208,43 @@ func (f *fold) scores(ctx context.Context, units int, y responder, penalties []f
 	return out, err
 }
 
-// chosen are the scores at each unit's own penalty. keep, if any, is told what is predicted for the scored images [m],
-// about the mean of the responses learned from; from several goroutines, and it may not hold on to the slice.
-func (f *fold) chosen(ctx context.Context, units int, y responder, penalty func(unit int) float64, keep func(unit int, predicted []float32)) ([]tally, error) {
-	out := make([]tally, units)
-	err := f.units(ctx, units, y, func(ctx context.Context, w, from, to int, z, test []float32) error {
-		f.shrink(z, from, penalty)
-		if err := f.tallies(ctx, w, z, f.aq, test, out[from:to]); err != nil || keep == nil {
+// chosen puts the scores of some units, each at its own penalty, into out. keep, if any, is told what is predicted for
+// the scored images [m], about the mean of the responses learned from; from several goroutines, and it may not hold on
+// to the slice.
+func (f *fold) chosen(ctx context.Context, units []int32, y responder, penalty func(unit int32) float64, out []tally, keep func(unit int32, predicted []float32)) error {
+	at := map[float64][]int32{}
+	for _, v := range units {
+		at[penalty(v)] = append(at[penalty(v)], v)
+	}
+	for _, alpha := range slices.Sorted(maps.Keys(at)) {
+		h, err := f.predictor(ctx, alpha)
+		if err != nil {
 			return err
 		}
-		p := blas32.General{Rows: to - from, Cols: f.m, Stride: f.m, Data: make([]float32, (to-from)*f.m)}
-		matrix := func(rows int, x []float32) blas32.General {
-			return blas32.General{Rows: rows, Cols: f.k, Stride: f.k, Data: x}
+		if err := f.each(ctx, at[alpha], y, func(ctx context.Context, w int, units []int32, z, test []float32) error {
+			err := f.tallies(ctx, w, z, h, test, func(i int, t tally) { out[units[i]] = t })
+			if err != nil || keep == nil {
+				return err
+			}
+			p := make([]float32, len(units)*f.m)
+			if err := f.times(ctx, w, z, h, p, len(units)); err != nil {
+				return err
+			}
+			for i, v := range units {
+				keep(v, p[i*f.m:(i+1)*f.m])
+			}
+			return nil
+		}); err != nil {
+			return err
 		}
-		blas32.Gemm(blas.NoTrans, blas.Trans, 1, matrix(to-from, z), matrix(f.m, f.aq), 0, p)
-		for i := range p.Rows {
-			keep(from+i, p.Data[i*f.m:(i+1)*f.m])
-		}
-		return nil
-	})
-	return out, err
+	}
+	return nil
 }
 
-// shrink turns the z of the units from "from" on into (T + α)⁻¹ z, each with its own penalty.
-func (f *fold) shrink(z []float32, from int, penalty func(unit int) float64) {
-	room := make([]float64, f.k)
-	known := map[float64]solver{}
-	for i := range len(z) / f.k {
-		alpha := penalty(from + i)
-		s, ok := known[alpha]
-		if !ok {
-			s = f.factor(alpha)
-			known[alpha] = s
-		}
-		s.solve(z[i*f.k:(i+1)*f.k], room)
-	}
+// times is y = a b for a [rows, ..].
+func (f *fold) times(ctx context.Context, w int, a, b, y []float32, rows int) error {
+	var in binding
+	defer in.close()
+	in.f32(a, rows, len(a)/rows).f32(b, len(a)/rows, len(y)/rows).gives(y, rows, len(y)/rows)
+	return f.product.run(ctx, w, &in)
 }

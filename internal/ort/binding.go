@@ -23,7 +23,7 @@ func load(path string) error {
 
 func unload() error { return yalue.DestroyEnvironment() }
 
-func newValue[T float32 | int64 | uint8](data []T, dims []int64) (value, error) {
+func newValue[T float32 | float64 | int64 | uint8](data []T, dims []int64) (value, error) {
 	return yalue.NewTensor(yalue.Shape(dims), data)
 }
 

@@ -11,7 +11,7 @@ import (
 // Tensor is a view of a Go slice as ONNX Runtime sees it; the package comment says how long it lives.
 // Elements are row-major, the last dimension fastest.
 type Tensor struct {
-	data    any // []float32, []uint16 (float16 bits), []int64 or []uint8
+	data    any // []float32, []float64, []uint16 (float16 bits), []int64 or []uint8
 	dims    []int64
 	held    *held
 	cleanup runtime.Cleanup
@@ -39,6 +39,9 @@ func NewF32(data []float32, dims ...int64) (*Tensor, error) { return view(data, 
 // NewI64 is NewF32 for int64.
 func NewI64(data []int64, dims ...int64) (*Tensor, error) { return view(data, dims) }
 
+// NewF64 is NewF32 for float64. An output of this type must always be the caller's.
+func NewF64(data []float64, dims ...int64) (*Tensor, error) { return view(data, dims) }
+
 // NewU8 is NewF32 for uint8.
 func NewU8(data []uint8, dims ...int64) (*Tensor, error) { return view(data, dims) }
 
@@ -55,7 +58,7 @@ func NewF16(data []uint16, dims ...int64) (*Tensor, error) {
 	})
 }
 
-func view[T float32 | int64 | uint8](data []T, dims []int64) (*Tensor, error) {
+func view[T float32 | float64 | int64 | uint8](data []T, dims []int64) (*Tensor, error) {
 	if err := checkShape(len(data), dims); err != nil {
 		return nil, err
 	}
