@@ -53,6 +53,12 @@ func heldBy(word string, layers int) (held, error) {
 	return h, nil
 }
 
+// CheckAblation refuses a word that is no ablation of a network of so many layers.
+func CheckAblation(word string, layers int) error {
+	_, err := heldBy(word, layers)
+	return err
+}
+
 func (h held) holdsScale() bool { return h.scale == h.scale }
 
 // put overwrites the held picks of vertex v.

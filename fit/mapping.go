@@ -153,20 +153,12 @@ func (p *problem) digests(images []int) []string {
 
 // lookAtScores warns of what a reader of the scores must know.
 func (p *problem) lookAtScores(m *store.Mapping) {
-	flat, known := 0, 0
+	p.lookAtFlat(m)
+	known := 0
 	for _, v := range m.Vertices {
-		if !v.Fitted {
-			continue
-		}
-		if v.R2 != v.R2 {
-			flat++
-		}
-		if v.Ceiling >= leastCeiling {
+		if v.Fitted && v.Ceiling >= leastCeiling {
 			known++
 		}
-	}
-	if flat > 0 {
-		p.warn("flat-test-responses", "%d fitted units don't vary over the test images: they have no score", flat)
 	}
 	if known == 0 {
 		p.warn("no-ceiling", "no noise ceiling is known: r2_norm is empty, and R2 can't be compared between subjects")

@@ -169,12 +169,12 @@ func (p *problem) sortUnits() error {
 			}
 		}
 	}
-	dead := 0
+	var dead []string
 	for u := range n {
 		placed := !p.topology() || finite3(p.Subject.Positions[u])
 		sd := math.Sqrt(sq[u] / float64(max(count[u], 1)))
 		if !placed || count[u] < 2 || !(sd > 0) || math.IsInf(sd, 0) {
-			dead++
+			dead = append(dead, p.unitName(u))
 			continue
 		}
 		p.units = append(p.units, u)
@@ -186,8 +186,8 @@ func (p *problem) sortUnits() error {
 		}
 	}
 	p.V = len(p.units)
-	if dead > 0 {
-		p.warn("dead-units", "%d of %d units have no data, no variance over the training images, or no place: not fitted", dead, n)
+	if len(dead) > 0 {
+		p.warn("dead-units", "%d of %d units have no data, no variance over the training images, or no place, and are not fitted: %s", len(dead), n, firstNames(dead))
 	}
 	if p.V == 0 {
 		return fault.Inputf("none of the %d units of %s can be fitted: no data or no variance over the training images", n, p.Subject.Name)

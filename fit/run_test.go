@@ -257,37 +257,114 @@ func TestRunsAreIdentical(t *testing.T) {
 	}
 }
 
-// Units without data, without variance or without a place are not fitted, and change nothing for the others.
+// more is a subject with the planted one's units and others: the responses of the u-th other unit to image i are
+// others(u, i), at places.
+func more(in Input, places [][3]float32, others func(u, i int) float32) Input {
+	s, from := *in.Subject, in.Subject
+	units := from.Units
+	s.Units, s.Responses = units+len(places), nil
+	s.Positions = append(slices.Clone(from.Positions), places...)
+	s.Ceiling = append(slices.Clone(from.Ceiling), make([]float32, len(places))...)
+	s.Hemi, s.Vertex = make([]string, s.Units), make([]int32, s.Units)
+	for u := range s.Units {
+		s.Hemi[u], s.Vertex[u] = "lh", int32(100+u)
+	}
+	for i := range s.Images.Stimuli {
+		s.Responses = append(s.Responses, from.Responses[i*units:(i+1)*units]...)
+		for u := range places {
+			s.Responses = append(s.Responses, others(u, i))
+		}
+	}
+	in.Subject = &s
+	return in
+}
+
+// sameUnits fails unless the first units of both mappings have the same picks, shares and scores to the last bit.
+func sameUnits(t *testing.T, what string, got, want *store.Mapping, units int) {
+	t.Helper()
+	for u := range units {
+		a, b := got.Vertices[u], want.Vertices[u]
+		a.Hemi, a.Vertex = b.Hemi, b.Vertex
+		// NaN differs from itself: as text it doesn't.
+		if fmt.Sprintf("%+v", a) != fmt.Sprintf("%+v", b) {
+			t.Fatalf("%s: unit %d is %+v, was %+v", what, u, a, b)
+		}
+	}
+	if n := units * len(want.Info.Layers); want.Share != nil && !slices.Equal(got.Share[:n], want.Share[:n]) {
+		t.Errorf("%s: shares changed", what)
+	}
+}
+
+// Units without data, without variance over the training images or without a place are named, are not fitted, and
+// change not one bit of the others, whatever the method.
 func TestDeadUnitsChangeNothing(t *testing.T) {
 	p := plant(t, 4, 200, 40)
 	set := quick("sound")
 	set.Epochs = 1
-	whole := fitPlanted(t, p.in, set, 2)
-
-	in := p.in
-	s := *p.in.Subject
-	s.Units, s.Responses, s.Positions, s.Ceiling = 43, nil, nil, nil
-	for v, at := range p.in.Subject.Positions {
-		s.Positions, s.Ceiling = append(s.Positions, at), append(s.Ceiling, p.in.Subject.Ceiling[v])
-	}
-	inside := p.in.Subject.Positions[20]
-	nan := float32(math.NaN())
-	s.Positions = append(s.Positions, inside, inside, [3]float32{nan, nan, nan})
-	s.Ceiling = append(s.Ceiling, nan, nan, nan)
-	for i := range s.Images.Stimuli {
-		s.Responses = append(s.Responses, p.in.Subject.Responses[i*40:(i+1)*40]...)
-		s.Responses = append(s.Responses, nan, 7, float32(i%3))
-	}
-	in.Subject = &s
-	more := fitPlanted(t, in, set, 2)
-	checkShape(t, more, in)
-	for v, row := range whole.Vertices {
-		if more.Vertices[v].R2 != row.R2 || more.Vertices[v].SpaceX != row.SpaceX {
-			t.Fatalf("vertex %d changed: R² %v, was %v", v, more.Vertices[v].R2, row.R2)
+	nan, inside := nan32(), p.in.Subject.Positions[20]
+	in := more(p.in, [][3]float32{inside, inside, {nan, nan, nan}}, func(u, i int) float32 { return []float32{nan, 7, float32(i % 3)}[u] })
+	rt := orttest.Runtime(t)
+	for _, method := range []string{"sound", RidgeLayers, Banded} {
+		fit := func(in Input) *store.Mapping {
+			if method == "sound" {
+				return fitPlanted(t, in, set, 2)
+			}
+			m, err := Baseline(t.Context(), rt, method, in, Options{Threads: 2})
+			if err != nil {
+				t.Fatal(err)
+			}
+			return m
+		}
+		whole, more := fit(p.in), fit(in)
+		if method == "sound" {
+			checkShape(t, more, in)
+		}
+		sameUnits(t, method, more, whole, 40)
+		if !slices.ContainsFunc(more.Info.Warnings, func(w store.Warning) bool {
+			return w.ID == "dead-units" && strings.Contains(w.Text, "3 of 43") && strings.HasSuffix(w.Text, "lh 140, lh 141, lh 142")
+		}) {
+			t.Errorf("%s: no word of the dead units: %v", method, more.Info.Warnings)
+		}
+		if f := more.Info.Flat; f == nil || !slices.Equal(f.Train, []string{"lh 140", "lh 141", "lh 142"}) || f.Val != nil || f.Test != nil {
+			t.Errorf("%s: flat units are %+v", method, f)
 		}
 	}
-	if !slices.ContainsFunc(more.Info.Warnings, func(w store.Warning) bool { return w.ID == "dead-units" && strings.Contains(w.Text, "3 of 43") }) {
-		t.Errorf("no word of the dead units: %v", more.Info.Warnings)
+}
+
+// A unit that varies over the training images, and not over the validation or the test images, is named and has no
+// score there; the others' bits are those that they have when it varies everywhere.
+func TestFlatUnitsChangeNothing(t *testing.T) {
+	p := plant(t, 4, 200, 40)
+	set := quick("sound")
+	set.Epochs = 1
+	place := p.in.Subject.Positions[20]
+	flat := func(sides ...[]int) Input {
+		return more(p.in, [][3]float32{place}, func(_, i int) float32 {
+			for _, side := range sides {
+				if slices.Contains(side, i) {
+					return 1.5
+				}
+			}
+			return float32(i*i%17) / 5
+		})
+	}
+	whole := fitPlanted(t, flat(), set, 2)
+	some := fitPlanted(t, flat(p.in.Val, p.in.Test), set, 2)
+	sameUnits(t, "sound", some, whole, 40)
+	last := some.Vertices[40]
+	if !last.Fitted || last.R2 == last.R2 || last.R == last.R || last.R2Val == last.R2Val {
+		t.Errorf("a flat unit has scores: %+v", last)
+	}
+	if f := some.Info.Flat; f == nil || f.Train != nil || !slices.Equal(f.Val, []string{"lh 140"}) || !slices.Equal(f.Test, f.Val) {
+		t.Errorf("flat units are %+v", f)
+	}
+	for _, id := range []string{"flat-val-responses", "flat-test-responses"} {
+		if !slices.ContainsFunc(some.Info.Warnings, func(w store.Warning) bool { return w.ID == id && strings.HasSuffix(w.Text, ": lh 140") }) {
+			t.Errorf("no %s: %v", id, some.Info.Warnings)
+		}
+	}
+	if whole.Info.Flat != nil {
+		t.Errorf("nothing is flat, and named are %+v", whole.Info.Flat)
 	}
 }
 

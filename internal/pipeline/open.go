@@ -13,6 +13,7 @@ import (
 	"sync"
 
 	"cortexmap/extract"
+	"cortexmap/fit"
 	"cortexmap/internal/config"
 	"cortexmap/internal/cortex"
 	"cortexmap/internal/durable"
@@ -81,6 +82,9 @@ func (r *run) open() error {
 		if err := distinctNames(s.networks); err != nil {
 			return err
 		}
+		if err := s.ablations(); err != nil {
+			return err
+		}
 	}
 	if err := r.groups(); err != nil {
 		return err
@@ -123,6 +127,18 @@ func (r *run) openSpaces() error {
 			}
 		}
 		r.spaces = append(r.spaces, to)
+	}
+	return nil
+}
+
+// ablations checks that every network has the layers that fit.ablation names.
+func (r *setting) ablations() error {
+	for _, n := range r.networks {
+		for _, word := range r.Config.Fit.Ablation {
+			if err := fit.CheckAblation(word, len(n.file.Layers)); err != nil {
+				return fault.Inputf("fit.ablation: %s: %w", n.Name, err).Remedy("`cortexmap inspect %s` lists its layers, counted from 0", n.Path)
+			}
+		}
 	}
 	return nil
 }

@@ -33,6 +33,7 @@ type FitInfo struct {
 	Settings    any                `json:"settings"`
 	Images      int                `json:"images"` // used for training
 	Split       Split              `json:"split"`
+	Flat        *Flat              `json:"flat,omitempty"` // nil: every unit varies on every side
 	Curve       []CurvePoint       `json:"curve,omitempty"`
 	Scores      Scores             `json:"scores,omitempty"`
 	LayerScores []LayerScore       `json:"layer_scores,omitempty"`
@@ -60,6 +61,14 @@ type Split struct {
 	Train []string `json:"train"`
 	Val   []string `json:"val"`
 	Test  []string `json:"test"`
+}
+
+// Flat names the units whose responses don't vary, or are missing, over the images of a side: hemisphere and vertex
+// ("lh 1234"), or "unit 7". Over the training images (or without a place): not fitted. Over the others: no score there.
+type Flat struct {
+	Train []string `json:"train,omitempty"`
+	Val   []string `json:"val,omitempty"`
+	Test  []string `json:"test,omitempty"`
 }
 
 // CurvePoint is one point of a learning curve; NaN where a number was not computed.
