@@ -49,8 +49,7 @@ func TestSlurm(t *testing.T) {
 	if err := (subjecttest.Small{Pictures: 25, Windows: 8, Units: 24, Positions: "csv"}).Write(filepath.Join(s.dir, "brain")); err != nil {
 		t.Fatal(err)
 	}
-	s.args = []string{"run", filepath.Join(root, "testdata/onnx/vit.dyn.onnx"), filepath.Join(root, "testdata/onnx/resnet.dyn.onnx"),
-		"--set", "subjects=[brain]", "--set", "fit.seeds=[0,1]", "--set", "threads=1", "--set", "analyze.controls=none"}
+	s.args = slices.Concat([]string{"run"}, smallNetworks(root), []string{"--set", "fit.seeds=[0,1]"}, smallSettings)
 	s.finish(s.want)
 
 	c := &cluster{stopped: s, out: "cluster", end: time.Now().Add(8 * time.Minute)}

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -31,12 +32,42 @@ func smallSweep(t *testing.T) *stopped {
 	if err := (subjecttest.Small{Pictures: 25, Windows: 8, Units: 24, Positions: "csv"}).Write(filepath.Join(s.dir, "brain")); err != nil {
 		t.Fatal(err)
 	}
-	s.args = []string{"run", filepath.Join(root, "testdata/onnx/vit.dyn.onnx"), filepath.Join(root, "testdata/onnx/resnet.dyn.onnx"),
-		"--set", "subjects=[brain]", "--set", "fit.seeds=[0,1]", "--set", "threads=1", "--set", "analyze.controls=none"}
+	s.args = slices.Concat([]string{"run"}, smallNetworks(root), []string{"--set", "fit.seeds=[0,1]"}, smallSettings)
 	begun := time.Now()
 	s.finish(s.want)
 	s.took = time.Since(begun)
 	return s
+}
+
+// smallNetworks and smallSettings are those of smallSweep, but for its seeds.
+func smallNetworks(root string) []string {
+	return []string{filepath.Join(root, "testdata/onnx/vit.dyn.onnx"), filepath.Join(root, "testdata/onnx/resnet.dyn.onnx")}
+}
+
+var smallSettings = []string{"--set", "subjects=[brain]", "--set", "threads=1", "--set", "analyze.controls=none"}
+
+// TestTasksAlone: what a task makes doesn't depend on what ran before it, or runs beside it, in the same process. Every
+// fit in a process of its own, the last first, gives the bytes that one process for all of them gives.
+func TestTasksAlone(t *testing.T) {
+	s := smallSweep(t)
+	root, err := os.Getwd()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := s.args
+	const out = "alone"
+	for _, network := range slices.Backward(smallNetworks(root)) {
+		for _, seed := range []string{"1", "0"} {
+			s.args = slices.Concat([]string{"fit", network, "--set", "fit.seeds=[" + seed + "]"}, smallSettings)
+			s.finish(out)
+		}
+	}
+	if n := len(s.glob(out, "mappings/*/*/*")); n != 4 {
+		t.Fatalf("%d mappings", n)
+	}
+	s.args = all
+	s.finish(out) // tables of what is there
+	s.equal(out)
 }
 
 // TestKilledSweep kills sweeps at random moments and takes them up again, until each is done: nothing half-made is

@@ -1,8 +1,10 @@
 package pipeline
 
 import (
+	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -10,12 +12,17 @@ import (
 	"cortexmap/internal/subject/subjecttest"
 )
 
-// never are the keys that change no digest (contract.md section 3): names, paths, and what a run is done with.
-var never = map[string]bool{
-	"out": true, "device": true, "threads": true, "memory": true, "ort_lib": true, "extract.batch": true,
-	"models.0.path": true, "subjects.0.path": true, // what lies there counts
-	"sweep.product": true, "sweep.zip": true, "sweep.exclude": true, // they multiply keys; the settings that they make have digests
+// never are the keys that change no digest (contract.md section 3), with another value of each: paths, and what a run is
+// done with.
+var never = map[string]string{
+	"out": "elsewhere", "device": "cpu", "threads": "1", "memory": "1.5", "ort_lib": "/some/where", "extract.batch": "2",
+	"models.0.path": "moved/resnet.onnx", "subjects.0.path": "moved/brain", // what lies there counts
+	"slurm.partition": "long", "slurm.account": "lab", "slurm.time": "10", "slurm.cpus": "3", "slurm.memory": "8G", "slurm.gres": "gpu:1",
+	"slurm.at_once": "5", "slurm.extra": "[--exclusive]",
 }
+
+// multiplying are the keys that make settings, each with digests of its own: TestSweep of internal/config.
+var multiplying = map[string]bool{"sweep.product": true, "sweep.zip": true, "sweep.exclude": true}
 
 // other is another valid value of a key than the desk's, in YAML. REFUSED marks keys that this subject, network or
 // version has no use for: another value ends with a fault. KEYS marks those that add tasks, whose own keys differ.
@@ -38,6 +45,8 @@ func TestEveryKey(t *testing.T) {
 		d.edit("card.yaml", func(string) string { return "mean: [0.5, 0.5, 0.5]\nstd: [0.229, 0.224, 0.225]\n" })
 		d.yaml = strings.Replace(d.yaml, "models: [resnet.onnx]", "models: [{path: resnet.onnx}, second.onnx]", 1)
 		d.yaml = strings.Replace(d.yaml, "subjects: [brain]", "subjects: [{path: brain}]", 1)
+		d.check(os.CopyFS(filepath.Join(d.dir, "moved", "brain"), os.DirFS(filepath.Join(d.dir, "brain"))))
+		d.copy(filepath.Join(d.dir, "resnet.onnx"), filepath.Join(d.dir, "moved", "resnet.onnx"))
 		change(d)
 		return d.planned()
 	}
@@ -46,7 +55,14 @@ func TestEveryKey(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, key := range keysOf(reflect.TypeFor[config.Config](), "") {
-		if never[key] || strings.HasPrefix(key, "slurm.") {
+		if multiplying[key] {
+			continue
+		}
+		stage := regexp.MustCompile(`^slurm\.(extract|fit|analyze)\.`) // a stage's own word
+		if value, ok := never[stage.ReplaceAllString(key, "slurm.")]; ok {
+			if after, err := plan(func(d *desk) { d.set(key, value) }); err != nil || after != before {
+				t.Errorf("%s: %s changes a digest, or is refused: %v", key, value, err)
+			}
 			continue
 		}
 		value, known := other[key]
@@ -112,7 +128,11 @@ func (d *desk) planned() (string, error) {
 func (d *desk) set(key, value string) {
 	if list, name, ok := strings.Cut(key, ".0."); ok {
 		path := map[string]string{"models": "{path: resnet.onnx", "subjects": "{path: brain"}[list]
-		d.yaml = strings.Replace(d.yaml, path, path+", "+name+": "+value, 1)
+		with := path + ", " + name + ": " + value
+		if name == "path" {
+			with = "{path: " + value
+		}
+		d.yaml = strings.Replace(d.yaml, path, with, 1)
 		return
 	}
 	d.overrides = append(d.overrides, config.Override{Key: key, Value: value})
