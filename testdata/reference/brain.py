@@ -1,7 +1,8 @@
 """Makes the tiny files of testdata/brain and golden.json: what nibabel and numpy read in them.
 
 usage: python brain.py      (needs numpy and nibabel; the recorded subjects' numbers are made anew where their
-folder, $CORTEXMAP_SHARED or ../shared/data beside the repository, is there, and kept where it isn't)
+folder, $CORTEXMAP_SHARED or ../shared/data beside the repository, is there, and kept where it isn't; the atlases'
+likewise with $CORTEXMAP_DATA, filled by get-models.py)
 
 The files are those of an octahedron of 6 vertices, 50 mm across each half axis, with 8 outward triangles
 and the values 0.5 -1.25 0 3 NaN 0.001. golden.json also holds nibabel's numbers for the real files of
@@ -141,6 +142,24 @@ for n in ("v4_201025", "v4_210325"):
         n0 = (N - (k ** 2).sum(1) / N) / (I - 1)
         signal = np.maximum(0, (between - within) / n0)  # one-way random effects, unequal repeats
         g["ceiling"] = (signal / (signal + within * (1 / k[0]).mean())).tolist()
+# How many vertices of lh and rh have each number, and how well two atlases' V1 agree (Dice).
+ATLASES = pathlib.Path(os.environ.get("CORTEXMAP_DATA", "nowhere")) / "fsaverage5"
+if ATLASES.is_dir():
+    golden["atlases"], v1 = {"counts": {}}, {}
+    for name in ("rosenke18_vcatlas.v1_0", "benson14_varea.v4_0", "wang15_mplbl.v1_0", "glasser16_atlas.v1_0"):
+        for h in ("lh", "rh"):
+            a = np.load(ATLASES / f"{h}.{name}.npy")
+            golden["atlases"]["counts"].setdefault(name, {})[h] = np.bincount(a, minlength=a.max() + 1)[1:].tolist()
+            v1[name[:4] + h] = a == 1
+    dice = lambda a, b: 2 * int((a & b).sum()) / (int(a.sum()) + int(b.sum()))
+    for h in ("lh", "rh"):
+        label, _, names = fs.read_annot(str(DEMO / f"rois/{h}.glasser_360.annot"))
+        v1["demo" + h] = (label == names.index(b"V1"))
+    golden["atlases"]["dice"] = {k: [dice(v1[a + h], v1[b + h]) for h in ("lh", "rh")] for k, (a, b) in
+                                 {"glasser benson14": ("demo", "bens"), "cytoarchitectonic benson14": ("rose", "bens"), "glasser glasser16": ("demo", "glas")}.items()}
+    print(golden["atlases"]["dice"])
+else:
+    golden["atlases"] = json.loads((OUT / "golden.json").read_text())["atlases"]
 with open(OUT / "golden.json", "w") as f:
     json.dump(golden, f, indent=1, sort_keys=True)
     f.write("\n")
