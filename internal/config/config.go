@@ -99,7 +99,7 @@ type Fit struct {
 
 // Split parts the images of a subject; all windows and repeats of one photograph stay on one side.
 type Split struct {
-	By   string  `yaml:"by" json:"by"` // image | photo | given | a column of images.csv
+	By   string  `yaml:"by" json:"by"` // image | photo | cluster | given | a column of images.csv
 	Val  float64 `yaml:"val" json:"val"`
 	Test float64 `yaml:"test" json:"test"`
 	Seed uint64  `yaml:"seed" json:"seed"`
@@ -278,6 +278,9 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("extract.images", "nothing is named").Remedy("give subject, or the path of a folder or of a list of pictures"))
 	case len(c.Extract.Layers) == 0:
 		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
+	case c.Extract.Components > 0 && c.Fit.Split.By == "cluster":
+		errs = append(errs, doc.Fault("extract.components", "components are fitted on training pictures, and a split by cluster is made after extraction").
+			Remedy("split by photo, or leave fit to choose its own channels (extract.components: 0)"))
 	case c.Extract.Grid != 8:
 		errs = append(errs, doc.Fault("extract.grid", "%d: this version fits on a grid of 8 cells a side", c.Extract.Grid))
 	}

@@ -10,7 +10,6 @@ import (
 	"cortexmap/analyze/report"
 	"cortexmap/internal/store"
 	"cortexmap/internal/subject"
-	"cortexmap/internal/tasks"
 )
 
 // controlSeed draws weights anew and gives responses to other pictures, always the same way.
@@ -75,13 +74,9 @@ func (r *setting) control(m *mapped, how way, seed int) {
 		if shuffle {
 			k = newKey("shuffled mapping", mappingVersion, "mapping", k.digest, "shuffle", controlSeed)
 		}
-		needs := []*tasks.Task{c.tokens}
-		if m.Brain.sim != nil {
-			needs = append(needs, m.Brain.sim.task)
-		}
 		word := fmt.Sprintf("%s-%s-seed%d", store.SafeName(how.word(r.Config.Fit.Protocol)), kind, seed)
 		folder := path.Join("mappings", store.SafeName(m.Network.Name), store.SafeName(m.Brain.Name), word+"-"+k.digest)
-		c.task = r.add("mapping", "control of "+m.task.Name+": "+kind, k, folder, needs, func(w work) error { return r.fitInto(c.mapped, how, seed, w) })
+		c.task = r.add("mapping", "control of "+m.task.Name+": "+kind, k, folder, r.needs(c.tokens, m.Brain), func(w work) error { return r.fitInto(c.mapped, how, seed, w) })
 		r.whose[c.task] = whose{m.Network, m.Brain}
 		r.run.controlled = append(r.run.controlled, c)
 	}

@@ -36,6 +36,13 @@ func (r *run) estimate() {
 			}
 		}
 	}
+	if j := r.judge; j != nil {
+		for _, b := range r.brains {
+			if t := r.graph.Find(j.by.featuresKey(j.network, b).digest); t != nil {
+				r.costOfFeatures(t, j.by, j.network, b, rates)
+			}
+		}
+	}
 	for _, m := range r.mappings {
 		r.costOfMapping(m, rates)
 	}

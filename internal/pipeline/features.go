@@ -30,7 +30,7 @@ func (r *setting) extract(n *network, b *brain, key string, w work) error {
 	}
 	if e.Components > 0 {
 		var err error
-		if o.Train, err = r.trained(b); err != nil {
+		if o.Train, err = r.trained(w.ctx, b); err != nil {
 			return err
 		}
 	}

@@ -107,6 +107,9 @@ func (r *setting) mappingKey(n *network, b *brain, how way, seed int) key {
 	if how.ablation != fit.NoAblation && how.ablation != fit.NoTopology && !how.baseline() { // the method says those
 		parts = append(parts, "fit.ablation", how.ablation)
 	}
+	if t := r.judged(b); t != nil {
+		parts = append(parts, "clusters of", t.Key)
+	}
 	if c := r.changed(); len(c) > 0 && !how.baseline() {
 		parts = append(parts, "fit.settings", c)
 	}

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -118,15 +119,11 @@ func (r *setting) mapping(n *network, b *brain, how way, seed int) *mapped {
 	k := r.mappingKey(n, b, how, seed)
 	word := how.word(r.Config.Fit.Protocol)
 	m := &mapped{Setting: r, Network: n, Brain: b, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
-	needs := []*tasks.Task{m.tokens}
-	if b.sim != nil {
-		needs = append(needs, b.sim.task)
-	}
 	name := fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed)
 	if r.Label != "" {
 		name += ", " + r.Label
 	}
-	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", store.SafeName(word), seed), k.digest), needs,
+	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", store.SafeName(word), seed), k.digest), r.needs(m.tokens, b),
 		func(w work) error { return r.fitInto(m, how, seed, w) })
 	r.mappings = append(r.mappings, m)
 	r.whose[m.task] = whose{n, b}
@@ -174,7 +171,7 @@ func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, err
 	}
 	defer f.Close()
 	in := fit.Input{Features: f}
-	if in.Train, in.Val, in.Test, err = r.split(b); err != nil {
+	if in.Train, in.Val, in.Test, err = r.split(w.ctx, b); err != nil {
 		return nil, err
 	}
 	if len(f.Manifest.LeftOut) > 0 {
@@ -282,9 +279,13 @@ func (r *run) describe(m *store.Mapping, n *network, b *brain, key string) {
 }
 
 // split divides a subject's pictures; fit.images keeps a random part of the training ones.
-func (r *setting) split(b *brain) (train, val, test []int, err error) {
+func (r *setting) split(ctx context.Context, b *brain) (train, val, test []int, err error) {
 	s := r.Config.Fit.Split
-	train, val, test, err = subject.Splits(b.Subject, subject.SplitOptions{By: s.By, Val: s.Val, Test: s.Test, Seed: s.Seed})
+	clusters, err := r.clusters(ctx, b)
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	train, val, test, err = subject.Splits(b.Subject, subject.SplitOptions{By: s.By, Clusters: clusters, Val: s.Val, Test: s.Test, Seed: s.Seed})
 	if err != nil {
 		return nil, nil, nil, err
 	}

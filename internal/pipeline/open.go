@@ -86,6 +86,9 @@ func (r *run) open() error {
 			return err
 		}
 	}
+	if err := r.openJudge(); err != nil {
+		return err
+	}
 	if err := r.groups(); err != nil {
 		return err
 	}

@@ -76,8 +76,8 @@ func (r *setting) shown(b *brain) shown {
 }
 
 // trained are the places, among the pictures shown, of those that a subject's fit is trained on.
-func (r *setting) trained(b *brain) ([]int, error) {
-	train, _, _, err := r.split(b)
+func (r *setting) trained(ctx context.Context, b *brain) ([]int, error) {
+	train, _, _, err := r.split(ctx, b)
 	if err != nil {
 		return nil, err
 	}

@@ -86,6 +86,7 @@ type run struct {
 	spaces     []*cortex.Geometry // that maps are written on as well
 	pictures   map[string]shown   // by extract.images, where that is no subject's
 	graph      *tasks.Graph
+	judge      *judge         // nil: nothing is split by cluster
 	models     []config.Model // of the file, patterns replaced by what they match
 	whose      map[*tasks.Task]whose
 	mappings   []*mapped

@@ -17,9 +17,10 @@ import (
 // SplitOptions are fit.split of the configuration.
 type SplitOptions struct {
 	// By says what stays together: photo (windows of one photograph, by its id and by its file), image (only
-	// what is the same picture), the name of a column of the list (its values, and photographs), or given
-	// (exactly the list's column split).
+	// what is the same picture), the name of a column of the list (its values, and photographs), cluster (photographs,
+	// and what Clusters names alike), or given (exactly the list's column split).
 	By        string
+	Clusters  []int   // of cluster: a number a picture; -1: in none
 	Val, Test float64 // fractions of the images, 0 <= each, together below 1
 	Seed      uint64
 }
@@ -80,7 +81,7 @@ func (s *Subject) allGiven(side []string) error {
 
 // draw gives every picture without a side one.
 func (s *Subject) draw(side []string, o SplitOptions) error {
-	groups, err := s.groups(o.By)
+	groups, err := s.groups(o.By, o.Clusters)
 	if err != nil {
 		return err
 	}
@@ -200,14 +201,15 @@ func (s *Subject) order(groups []*group, seed uint64) {
 	slices.SortFunc(groups, func(a, b *group) int { return bytes.Compare(a.key[:], b.key[:]) })
 }
 
-// groups joins the images that share, in any row, one of the values that By holds together.
-func (s *Subject) groups(by string) ([]*group, error) {
+// groups joins the images that share, in any row, one of the values that By holds together, or a cluster.
+func (s *Subject) groups(by string, clusters []int) ([]*group, error) {
 	column := ""
 	switch by {
 	case "photo", "image":
 	case "cluster":
-		return nil, fault.Inputf("fit.split.by: clusters of pictures are not formed by this version").
-			Remedy("split by photo, image, a column of the list, or given")
+		if len(clusters) != s.Images.Len() {
+			return nil, fault.New(fault.Bug, "%d clusters of %d pictures", len(clusters), s.Images.Len())
+		}
 	default:
 		if column = by; !s.hasColumn(column) {
 			return nil, s.noColumn(column)
@@ -221,6 +223,11 @@ func (s *Subject) groups(by string) ([]*group, error) {
 			if column != "" {
 				u.join(r.image, "column\x00"+r.columns[column])
 			}
+		}
+	}
+	for n, c := range clusters {
+		if by == "cluster" && c >= 0 {
+			u.join(n, fmt.Sprintf("cluster\x00%d", c))
 		}
 	}
 	at := map[int]*group{}
@@ -255,7 +262,7 @@ func (s *Subject) list() []row {
 func (s *Subject) hasColumn(name string) bool { _, ok := s.Groups[name]; return ok }
 
 func (s *Subject) noColumn(name string) error {
-	valid := append(slices.Sorted(maps.Keys(s.Groups)), "given", "image", "photo")
+	valid := append(slices.Sorted(maps.Keys(s.Groups)), "cluster", "given", "image", "photo")
 	e := fault.Inputf("fit.split.by is %q, which %s has no column for; it can be %s", name, s.Name, strings.Join(valid, ", "))
 	if near := strictyaml.Nearest(name, valid); near != "" {
 		return e.Remedy("did you mean %s?", near)

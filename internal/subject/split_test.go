@@ -169,7 +169,7 @@ func TestSplitFaults(t *testing.T) {
 		{"fractions", windows(9, 1), SplitOptions{By: "photo", Val: 0.5, Test: 0.5}, "stay below 1"},
 		{"negative", windows(9, 1), SplitOptions{By: "photo", Val: -0.5}, "must not be negative"},
 		{"NaN", windows(9, 1), SplitOptions{By: "photo", Val: math.NaN()}, "stay below 1"},
-		{"cluster", windows(9, 1), SplitOptions{By: "cluster"}, "not formed by this version"},
+		{"cluster", windows(9, 1), SplitOptions{By: "cluster"}, "0 clusters of 9 pictures"},
 		{"unknown", windows(9, 1), SplitOptions{By: "sesion"}, "did you mean session?"},
 		{"given", windows(9, 1), SplitOptions{By: "given"}, "has no split for file0"},
 		{"conflict", conflict, SplitOptions{By: "photo", Test: 0.3}, "they belong together"},
