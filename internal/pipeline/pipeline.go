@@ -132,7 +132,7 @@ func (r *run) ready() (stop func(), err error) {
 }
 
 func newRun(ctx context.Context, o Options) *run {
-	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now()}
+	r := &run{Options: o, ctx: ctx, out: o.Config.Out, started: time.Now(), whose: map[*tasks.Task]whose{}}
 	for _, s := range o.Config.Settings() {
 		r.settings = append(r.settings, &setting{run: r, Config: s.Config, Label: s.Label})
 	}

@@ -32,7 +32,6 @@ type work struct {
 func (r *run) plan() {
 	r.graph = tasks.NewGraph(r.out)
 	r.threads = r.threadsOf()
-	r.whose = map[*tasks.Task]whose{}
 	for _, s := range r.settings {
 		for _, b := range r.brains {
 			for _, n := range s.networks {
