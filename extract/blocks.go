@@ -28,7 +28,23 @@ func (c *chain) blocks() []block {
 		bs = bs[1:]
 	}
 	c.moveEnds(bs)
-	return c.joinRepeated(c.joinMixers(bs))
+	return withoutPositions(c.joinRepeated(c.joinMixers(bs)))
+}
+
+// withoutPositions leaves out depthwise convolutions with a way round them and nothing else: they tell tokens where they
+// are (conditional position encoding, in Twins and FastViT). Where a quarter of the blocks are such, they are blocks.
+func withoutPositions(bs []block) []block {
+	position := func(b block) bool { return b.signature == "D1" }
+	n := 0
+	for _, b := range bs {
+		if position(b) {
+			n++
+		}
+	}
+	if 4*n >= len(bs) {
+		return bs
+	}
+	return slices.DeleteFunc(bs, position)
 }
 
 // front says whether the first block is a concatenation right behind the picture in a network whose others, three or
@@ -406,14 +422,15 @@ func (c *chain) repetition(bs []block, i, parts int, siblings map[string]int) in
 	if end-i < 3*parts {
 		return 0
 	}
-	differ := false
+	differ, whole := false, strings.Contains(bs[i].signature, "|")
 	for k := i + 1; k < i+parts; k++ {
+		whole = whole && strings.Contains(bs[k].signature, "|")
 		if bs[k-1].activated || c.apart(bs[k-1], bs[k], siblings) {
 			return 0 // residual blocks of two kinds in turn (BagNet)
 		}
 		differ = differ || coarse(bs[k].signature) != coarse(bs[i].signature)
 	}
-	if !differ {
+	if !differ || whole { // blocks of local and global attention in turn (Twins)
 		return 0
 	}
 	for k := i; k < end; k++ {

@@ -47,9 +47,11 @@ func (c *chain) build(target int) {
 // target is the vertex with most residual sums and joined branches on its chain; in a network without any,
 // the one with most products on it. An output of the model is preferred, unless it has fewer than 60 % of
 // them: then the outputs lie behind skip connections (U-Nets, edge detectors with side outputs), and the
-// chain to the bottleneck is the encoder. Further outputs and auxiliary heads do no harm.
+// chain to the bottleneck is the encoder. Where no features are enlarged again, a way round many of the sums (MobileViT puts
+// one round a whole transformer) is a unit's own, and an output will do with half of the products. Further outputs and
+// auxiliary heads do no harm.
 func (f *flow) target() int {
-	score := f.scores()
+	score, steps := f.scores(), f.steps()
 	better := func(a, b int) bool {
 		if b < 0 {
 			return true
@@ -75,10 +77,23 @@ func (f *flow) target() int {
 			output = i
 		}
 	}
-	if 10*score[output] >= 6*score[best] {
+	if 10*score[output] >= 6*score[best] || !f.vertices[output].decoder && 2*steps[output] >= steps[best] {
 		return output
 	}
 	return best
+}
+
+// steps counts, for each vertex, the links of its chain that multiply or join.
+func (f *flow) steps() []int {
+	steps := make([]int, len(f.vertices))
+	for i := 1; i < len(f.vertices); i++ {
+		v := &f.vertices[i]
+		steps[i] = steps[v.dominator]
+		if v.product.learned() || v.branches {
+			steps[i]++
+		}
+	}
+	return steps
 }
 
 // scores counts, for each vertex, the joins on its chain, or the links with products where nothing joins.

@@ -35,10 +35,10 @@
 // What lies inside calls of the file's own functions is tapped by writing the nodes that lead there a second time. A
 // block whose attention reaches the class token alone is kind class, and not mapped unless asked for.
 //
-// Exporters' module paths and tensors' names name what was found. They correct it in two cases: units that
-// stand in one list of modules are not joined to one block; and where most
-// modules of a numbered family (blocks.0, blocks.1, …) hold one layer each, or all of the innermost such family hold
-// several, a module with several keeps its last.
+// Exporters' module paths and tensors' names name what was found. They correct it too. Units that stand in one list of
+// modules are not joined to one block; and where structure finds most of what a family of such lists ends in
+// (stages.#.blocks.#), an entry is one block from where it begins to where it ends, entries without branches are blocks as well,
+// and what lies in no entry leads from one stage to the next. Scopes that don't fit the structure are not believed.
 //
 // # Reading tokens
 //

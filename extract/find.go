@@ -52,7 +52,11 @@ func FindLayers(m *onnx.Model) ([]Candidate, error) {
 	if err := c.tappable(found); err != nil {
 		return nil, err
 	}
-	found = c.complete(found)
+	if listed, ok := c.byLists(found); ok {
+		found = listed
+	} else {
+		found = c.complete(found)
+	}
 	c.name(found)
 	return found, nil
 }
@@ -324,13 +328,18 @@ func (c *chain) anyActive(from, to int) bool {
 // activation follows, is the network's answer and no layer.
 func (c *chain) plainChain() []Candidate {
 	var found []Candidate
+	separable := 0
 	for i := range c.links {
 		l := &c.links[i]
 		if !l.weighted() {
 			continue
 		}
 		at, last := c.activationBehind(i)
-		if at < 0 && last || c.separable(i) {
+		if c.separable(i) {
+			separable++
+			continue
+		}
+		if at < 0 && last {
 			continue
 		}
 		kind, why := Conv, "activation behind a convolution"
@@ -341,6 +350,9 @@ func (c *chain) plainChain() []Candidate {
 			at, why = i, "convolution or product without activation"
 		}
 		found = append(found, c.candidate(at, kind, l.signature(), why))
+	}
+	if separable > 0 && separable == len(found)-1 && found[0].Signature == "C1" {
+		found[0].Kind, found[0].Why = Stem, "the only convolution that isn't separable, in front of the others"
 	}
 	return found
 }

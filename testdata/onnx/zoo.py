@@ -409,7 +409,7 @@ NETWORKS = {
     "efficientnet": (efficientnet, r"features\.[1-7]\.\d+", "NCHW", 0, 96),
     "mobilenetv2": (mobilenetv2, r"features\.([1-9]|1[0-7])", "NCHW", 0, 96),
     "mobilenetv3": (mobilenetv3, r"features\.([1-9]|1[01])", "NCHW", 0, 96),
-    "separable": (Separable, r"stem\.2|blocks\.\d", "NCHW", 0, 64),
+    "separable": (Separable, r"blocks\.\d", "NCHW", 0, 64),
     "vovnet": (vovnet, r"stages\.\d\.blocks\.\d+", "NCHW", 0, 96),
     "nfnet": (nfnet, r"stages\.\d\.\d+", "NCHW", 0, 96),
     "silu": (lambda: R.ResNet(R.BasicBlock, (2, 2, 2, 1), channels=(8, 12, 16, 16), stem_width=8, act_layer=nn.SiLU, num_classes=5), r"layer\d\.\d", "NCHW", 0, 96),
