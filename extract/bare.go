@@ -72,7 +72,15 @@ func (b *Bare) open(rt *ort.Runtime, o BareOptions) (err error) {
 		}
 		names = append(names, name)
 	}
-	b.session, err = b.net.sessionWith(rt, patch, names, ort.Options{Threads: ort.Threads(o.Threads), Spin: o.Spin})
+	how := ort.Options{Threads: ort.Threads(o.Threads), Spin: o.Spin}
+	if o.Tapped {
+		var all []*ort.Session
+		if all, err = b.net.sessionsWith(rt, patch, names, 1, how); err == nil {
+			b.session = all[0]
+		}
+		return err
+	}
+	b.session, err = b.net.wholeSession(rt, patch, names, how)
 	return err
 }
 

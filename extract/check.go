@@ -112,7 +112,7 @@ func (x *extraction) checkOwn(ctx context.Context, t tried) error {
 	}
 	b := onnx.NewBuilder(x.net.Model.Opset())
 	names := ownOutputs(b, &x.net.Model.Graph)
-	s, err := x.net.session(x.rt, b, names, x.threads)
+	s, err := x.net.wholeSession(x.rt, b, names, ort.Options{Threads: x.threads})
 	if err != nil {
 		return err
 	}

@@ -3,7 +3,6 @@ package extract
 import (
 	"context"
 	"math"
-	"os"
 	"path/filepath"
 	"runtime"
 
@@ -54,16 +53,9 @@ func (n *Network) Encoder(f *store.Features, opset int64, predict func(b *onnx.B
 	}
 	b.OpTo(responsesName, "Identity", []string{out})
 	b.Output(responsesName, onnx.Float32, "n", units)
-	whole, err := n.bytes()
-	if err != nil {
+	if model, err = n.tappedBytes(b.Patch(), false); err != nil {
 		return nil, nil, err
 	}
-	patch := b.Patch()
-	need, err := read(patch)
-	if err != nil {
-		return nil, nil, err
-	}
-	model = append(onnx.Cut(whole, n.Model, need), patch...)
 	if len(model) > math.MaxInt32 {
 		return nil, nil, fault.Inputf("the encoder would have %d bytes; an .onnx file has at most 2 GiB", len(model)).In("%s", n.Path).
 			Remedy("export the network with external data, or fit fewer units")
@@ -77,31 +69,6 @@ func (n *Network) Encoder(f *store.Features, opset int64, predict func(b *onnx.B
 
 // responsesName is an encoder's output.
 const responsesName = onnx.Prefix + "responses"
-
-// read lists what a patch's nodes take.
-func read(patch []byte) ([]string, error) {
-	m, err := onnx.Parse(readerAt(patch), int64(len(patch)))
-	if err != nil {
-		return nil, err
-	}
-	var names []string
-	for _, node := range m.Graph.Nodes {
-		names = append(names, node.Inputs...)
-	}
-	return names, nil
-}
-
-// bytes are the model's own.
-func (n *Network) bytes() ([]byte, error) {
-	if n.source.bytes != nil {
-		return n.source.bytes, nil
-	}
-	model, err := os.ReadFile(n.source.path)
-	if err != nil {
-		return nil, fault.Inputf("%s can't be read: %w", n.source.path, err)
-	}
-	return model, nil
-}
 
 // Predictor is an exported encoder that is open.
 type Predictor struct {

@@ -66,7 +66,7 @@ func (n *Network) plan(rt *ort.Runtime, b *onnx.Builder, outputs []string, o pla
 	for {
 		debug.FreeOSMemory() // so that what is measured is not hidden by what Go has not given back
 		before := ort.Memory()
-		if s, err = n.session(rt, b, outputs, p.threads); err != nil {
+		if s, err = n.wholeSession(rt, b, outputs, ort.Options{Threads: p.threads}); err != nil {
 			return p, nil, err
 		}
 		t := time.Now()

@@ -1,10 +1,10 @@
 package extract
 
 import (
+	"bytes"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"cortexmap/internal/fault"
 	"cortexmap/internal/onnx"
@@ -74,12 +74,43 @@ func (n *Network) ThreadsEach(threads int) int {
 	return threads
 }
 
-// sessions opens the model with nodes appended, as often as ThreadsEach asks for.
+// sessions opens what the nodes of b read, as often as ThreadsEach asks for.
 func (n *Network) sessions(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) ([]*ort.Session, error) {
 	each := n.ThreadsEach(threads)
-	var all []*ort.Session
-	for range threads / each {
-		s, err := n.session(rt, b, outputs, each)
+	return n.sessionsWith(rt, b, outputs, threads/each, ort.Options{Threads: each})
+}
+
+// session opens what the nodes of b read: nothing of the model that they don't need is computed. outputs name what is
+// wanted of them.
+func (n *Network) session(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) (*ort.Session, error) {
+	all, err := n.sessionsWith(rt, b, outputs, 1, ort.Options{Threads: threads})
+	if err != nil {
+		return nil, err
+	}
+	return all[0], nil
+}
+
+// wholeSession opens the whole model with the nodes of b. The library computes all of it at every run, whatever is
+// asked for.
+func (n *Network) wholeSession(rt *ort.Runtime, b *onnx.Builder, outputs []string, o ort.Options) (*ort.Session, error) {
+	m, err := n.tapped(b, true)
+	if err != nil {
+		return nil, err
+	}
+	defer m.done()
+	return m.open(rt, n, outputs, o)
+}
+
+// sessionsWith opens what the nodes of b read so many times, with settings of the library's; name and device are the
+// network's.
+func (n *Network) sessionsWith(rt *ort.Runtime, b *onnx.Builder, outputs []string, count int, o ort.Options) (all []*ort.Session, err error) {
+	m, err := n.tapped(b, false)
+	if err != nil {
+		return nil, err
+	}
+	defer m.done()
+	for range count {
+		s, err := m.open(rt, n, outputs, o)
 		if err != nil {
 			for _, s := range all {
 				s.Close()
@@ -91,47 +122,101 @@ func (n *Network) sessions(rt *ort.Runtime, b *onnx.Builder, outputs []string, t
 	return all, nil
 }
 
-// session opens the model with nodes appended. outputs name what is to be computed.
-func (n *Network) session(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) (*ort.Session, error) {
-	return n.sessionWith(rt, b, outputs, ort.Options{Threads: threads})
+// tapped is a model with nodes appended, as the library is given it.
+type tapped struct {
+	bytes  []byte // nil: in a file
+	path   string // of that, a temporary one
+	folder string // of weights that lie in files of their own; "": there are none
 }
 
-// sessionWith is session with settings of the library's; name and device are the network's.
-func (n *Network) sessionWith(rt *ort.Runtime, b *onnx.Builder, outputs []string, o ort.Options) (*ort.Session, error) {
-	o.Name, o.Device = n.Path, n.device
+func (t tapped) open(rt *ort.Runtime, n *Network, outputs []string, o ort.Options) (*ort.Session, error) {
+	o.Name, o.Device, o.ExternalFolder = n.Path, n.device, t.folder
+	if t.bytes == nil {
+		return rt.OpenFile(t.path, n.feed.names(), outputs, o)
+	}
+	return rt.Open(t.bytes, n.feed.names(), outputs, o)
+}
+
+// done removes the temporary file.
+func (t tapped) done() {
+	if t.path != "" {
+		os.Remove(t.path)
+	}
+}
+
+// tapped is the model with the nodes of b: whole, or without what these don't need. A large one is written into a
+// temporary file, which the library maps; where there is no room for that, its bytes go through memory, too.
+func (n *Network) tapped(b *onnx.Builder, whole bool) (t tapped, err error) {
 	patch := b.Patch()
-	if n.source.bytes != nil {
-		return rt.Open(slices.Concat(n.source.bytes, patch), n.feed.names(), outputs, o)
+	if n.source.bytes == nil && n.Model.Size > inMemory && len(n.Model.External) == 0 {
+		if t.path, err = n.tappedFile(patch, whole); err == nil {
+			return t, nil
+		}
+		t.done()
+		t.path = ""
 	}
-	if n.Model.Size > inMemory && len(n.Model.External) == 0 {
-		return n.sessionOnDisk(rt, patch, outputs, o)
+	if t.bytes, err = n.tappedBytes(patch, whole); err == nil && len(n.Model.External) > 0 {
+		t.bytes, t.folder, err = n.relocated(t.bytes)
 	}
-	model, err := readWithRoom(n.source.path, len(patch))
+	return t, err
+}
+
+// tappedBytes is write into memory.
+func (n *Network) tappedBytes(patch []byte, whole bool) ([]byte, error) {
+	var b bytes.Buffer
+	b.Grow(int(n.Model.Size) + len(patch))
+	err := n.write(&b, patch, whole)
+	return b.Bytes(), err
+}
+
+// tappedFile is write into a temporary file; its path comes back also with an error, to be removed.
+func (n *Network) tappedFile(patch []byte, whole bool) (path string, err error) {
+	out, err := os.CreateTemp("", "cortexmap-*.onnx")
 	if err != nil {
-		return nil, fault.Inputf("%s can't be read: %w", n.source.path, err)
+		return "", err
 	}
-	if len(n.Model.External) > 0 {
-		if model, o.ExternalFolder, err = n.relocated(model); err != nil {
-			return nil, err
+	defer out.Close()
+	if err := n.write(out, patch, whole); err != nil {
+		return out.Name(), err
+	}
+	return out.Name(), out.Close()
+}
+
+// write writes the model, whole or without what the patch doesn't need, and the patch behind it.
+func (n *Network) write(w io.Writer, patch []byte, whole bool) error {
+	r, size, done, err := n.source.open()
+	if err != nil {
+		return fault.Inputf("%s can't be read: %w", n.source.path, err)
+	}
+	defer done()
+	if whole {
+		_, err = io.Copy(w, io.NewSectionReader(r, 0, size))
+	} else {
+		var need []string
+		if need, err = read(patch); err == nil {
+			err = onnx.Cut(w, r, size, n.Model, need)
 		}
 	}
-	return rt.Open(append(model, patch...), n.feed.names(), outputs, o)
+	if err == nil {
+		_, err = w.Write(patch)
+	}
+	return err
 }
 
-// readWithRoom reads a file into memory that has room for so many bytes more.
-func readWithRoom(path string, more int) ([]byte, error) {
-	f, err := os.Open(path)
+// read lists what a patch's nodes take.
+func read(patch []byte) ([]string, error) {
+	m, err := onnx.Parse(readerAt(patch), int64(len(patch)))
 	if err != nil {
 		return nil, err
 	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
+	var names []string
+	for _, node := range m.Graph.Nodes {
+		names = append(append(names, node.Inputs...), node.Captured()...)
 	}
-	data := make([]byte, info.Size(), info.Size()+int64(more))
-	_, err = io.ReadFull(f, data)
-	return data, err
+	for _, o := range m.Graph.Outputs {
+		names = append(names, o.Name)
+	}
+	return names, nil
 }
 
 // relocated gives the model with the real places of its external weights, and the folder that they are told from.
@@ -167,42 +252,4 @@ func (n *Network) relocated(model []byte) (out []byte, folder string, err error)
 func within(folder, path string) bool {
 	rel, err := filepath.Rel(folder, path)
 	return err == nil && filepath.IsLocal(rel) || filepath.Dir(folder) == folder
-}
-
-// sessionOnDisk writes model and patch to a temporary file, which is removed as soon as the library has read
-// it; where there is no room, the bytes go through memory.
-func (n *Network) sessionOnDisk(rt *ort.Runtime, patch []byte, outputs []string, o ort.Options) (*ort.Session, error) {
-	path, err := patched(n.source.path, patch)
-	if path != "" {
-		defer os.Remove(path)
-	}
-	if err == nil {
-		return rt.OpenFile(path, n.feed.names(), outputs, o)
-	}
-	model, err := os.ReadFile(n.source.path)
-	if err != nil {
-		return nil, fault.Inputf("%s can't be read: %w", n.source.path, err)
-	}
-	return rt.Open(append(model, patch...), n.feed.names(), outputs, o)
-}
-
-// patched makes the temporary file; its path comes back also with an error, to be removed.
-func patched(model string, patch []byte) (path string, err error) {
-	in, err := os.Open(model)
-	if err != nil {
-		return "", err
-	}
-	defer in.Close()
-	out, err := os.CreateTemp("", "cortexmap-*.onnx")
-	if err != nil {
-		return "", err
-	}
-	defer out.Close()
-	if _, err := io.Copy(out, in); err != nil {
-		return out.Name(), err
-	}
-	if _, err := out.Write(patch); err != nil {
-		return out.Name(), err
-	}
-	return out.Name(), out.Close()
 }

@@ -1,32 +1,68 @@
 package onnx
 
-import "google.golang.org/protobuf/encoding/protowire"
+import (
+	"io"
 
-// Cut gives a model's bytes without what the tensors in keep don't need: other nodes and weights, all
-// declared outputs, and what is declared of tensors that are gone. What stays is copied byte for byte, in
-// the same order; local functions, inputs that a caller must give and metadata stay. m is [Parse] of model.
+	"google.golang.org/protobuf/encoding/protowire"
+)
+
+// Cut writes a model without what the tensors in keep don't need: other nodes and weights, all declared outputs, and
+// what is declared of tensors that are gone. What stays is copied byte for byte, in the same order; local functions,
+// inputs that a caller must give and metadata stay. The model lies in the first size bytes of r, and m is [Parse] of it.
 //
 // The result has no outputs, so it is no model yet: append a patch that reads the tensors and declares some.
-func Cut(model []byte, m *Model, keep []string) []byte {
-	c := cutter{graph: &m.Graph, needed: map[string]bool{}, wanted: make([]bool, len(m.Graph.Nodes))}
+func Cut(w io.Writer, r io.ReaderAt, size int64, m *Model, keep []string) error {
+	c := cutter{reader: reader{file: r, size: size}, graph: &m.Graph, needed: map[string]bool{}, wanted: make([]bool, len(m.Graph.Nodes))}
 	c.trace(keep)
-	out := make([]byte, 0, len(model))
-	fields(model, func(id protowire.Number, field, content []byte) {
-		if id == 7 && content != nil {
-			field = appendMessage(nil, 7, c.cut(content))
+	return c.walk(0, size, func(f field) error {
+		if f.id != 7 || f.kind != protowire.BytesType {
+			return c.copy(w, span{f.at, f.end})
 		}
-		out = append(out, field...)
+		kept, err := c.cut(f)
+		if err != nil {
+			return err
+		}
+		length := int64(0)
+		for _, s := range kept {
+			length += s.to - s.from
+		}
+		head := protowire.AppendVarint(protowire.AppendTag(nil, 7, protowire.BytesType), uint64(length))
+		if _, err := w.Write(head); err != nil {
+			return err
+		}
+		for _, s := range kept {
+			if err := c.copy(w, s); err != nil {
+				return err
+			}
+		}
+		return nil
 	})
-	return out
+}
+
+// Needed counts the nodes of the graph that some tensors come from.
+func (g *Graph) Needed(tensors []string) int {
+	c := cutter{graph: g, needed: map[string]bool{}, wanted: make([]bool, len(g.Nodes))}
+	c.trace(tensors)
+	n := 0
+	for _, wanted := range c.wanted {
+		if wanted {
+			n++
+		}
+	}
+	return n
 }
 
 // cutter knows what is needed of a graph.
 type cutter struct {
+	reader
 	graph  *Graph
 	needed map[string]bool // tensors
 	wanted []bool          // nodes
 	node   int             // the next one's index in the file, over all occurrences of the graph
 }
+
+// span is bytes [from, to) of the file.
+type span struct{ from, to int64 }
 
 // trace marks everything that the tensors come from.
 func (c *cutter) trace(tensors []string) {
@@ -51,65 +87,62 @@ func (c *cutter) trace(tensors []string) {
 	}
 }
 
-// cut is one occurrence of the graph without what isn't needed.
+// cut finds what stays of one occurrence of the graph; neighbours are joined.
 //
 // GraphProto: 1 node · 5 initializer (name 8) · 11 input (name 1) · 12 output · 13 value_info (name 1) ·
 // 14 quantization_annotation (name 1).
-func (c *cutter) cut(graph []byte) []byte {
-	out := make([]byte, 0, len(graph))
-	fields(graph, func(id protowire.Number, field, content []byte) {
-		stays := true
-		switch id {
-		case 1:
-			stays = c.wanted[c.node]
-			c.node++
-		case 5:
-			stays = c.needed[textField(content, 8)]
-		case 11:
-			name := textField(content, 1)
-			stays = c.graph.Initializers[name] == nil || c.needed[name]
-		case 12:
-			stays = false
-		case 13, 14:
-			stays = c.needed[textField(content, 1)]
+func (c *cutter) cut(graph field) (kept []span, err error) {
+	err = c.inside(graph, func(f field) error {
+		stays, err := c.stays(f)
+		if err != nil || !stays {
+			return err
 		}
-		if stays {
-			out = append(out, field...)
+		if n := len(kept); n > 0 && kept[n-1].to == f.at {
+			kept[n-1].to = f.end
+		} else {
+			kept = append(kept, span{f.at, f.end})
 		}
+		return nil
 	})
-	return out
+	return kept, err
 }
 
-// fields calls f with each field of a message that is known to be whole: its number, its bytes with the tag,
-// and its content where that is bytes, else nil.
-func fields(b []byte, f func(id protowire.Number, field, content []byte)) {
-	for len(b) > 0 {
-		id, kind, head := protowire.ConsumeTag(b)
-		size := protowire.ConsumeFieldValue(id, kind, b[head:])
-		if head < 0 || size < 0 {
-			panic("onnx: the message was not parsed before")
-		}
-		var content []byte
-		if kind == protowire.BytesType {
-			content, _ = protowire.ConsumeBytes(b[head:])
-			if content == nil {
-				content = []byte{}
-			}
-		}
-		f(id, b[:head+size], content)
-		b = b[head+size:]
+// stays says whether a field of the graph is needed.
+func (c *cutter) stays(f field) (bool, error) {
+	switch f.id {
+	case 1:
+		c.node++
+		return c.wanted[c.node-1], nil
+	case 5:
+		name, err := c.named(f, 8)
+		return c.needed[name], err
+	case 11:
+		name, err := c.named(f, 1)
+		return c.graph.Initializers[name] == nil || c.needed[name], err
+	case 12:
+		return false, nil
+	case 13, 14:
+		name, err := c.named(f, 1)
+		return c.needed[name], err
 	}
+	return true, nil
 }
 
-// textField is the text in field id of a message, "" where there is none.
-func textField(b []byte, id protowire.Number) string {
-	var s string
-	fields(b, func(at protowire.Number, _, content []byte) {
-		if at == id {
-			s = string(content)
+// named is the text in field id of a message, "" where there is none.
+func (c *cutter) named(f field, id protowire.Number) (name string, err error) {
+	err = c.inside(f, func(f field) (err error) {
+		if f.id == id {
+			c.memory = 0 // names are let go one by one
+			name, err = c.text(f)
 		}
+		return err
 	})
-	return s
+	return name, err
+}
+
+func (c *cutter) copy(w io.Writer, s span) error {
+	_, err := io.Copy(w, io.NewSectionReader(c.file, s.from, s.to-s.from))
+	return err
 }
 
 // Metadata is what to append to a model's bytes to set one entry of its metadata.

@@ -19,7 +19,11 @@ func TestCut(t *testing.T) {
 	}
 	middle := len(m.Graph.Nodes) / 2
 	for _, keep := range []string{m.Graph.Nodes[0].Outputs[0], m.Graph.Nodes[middle].Outputs[0], m.Graph.Outputs[0].Name} {
-		cut := append(Cut(data, m, []string{keep}), NewBuilder(17).Patch()...)
+		var b bytes.Buffer
+		if err := Cut(&b, bytes.NewReader(data), int64(len(data)), m, []string{keep}); err != nil {
+			t.Fatal(err)
+		}
+		cut := append(b.Bytes(), NewBuilder(17).Patch()...)
 		c, err := Parse(bytes.NewReader(cut), int64(len(cut)))
 		if err != nil {
 			t.Fatalf("%s: %v", keep, err)
@@ -52,6 +56,9 @@ func TestCut(t *testing.T) {
 		}
 		if whole := keep == m.Graph.Outputs[0].Name; whole != (len(c.Graph.Nodes) == len(m.Graph.Nodes)) {
 			t.Errorf("%s: %d of %d nodes stay", keep, len(c.Graph.Nodes), len(m.Graph.Nodes))
+		}
+		if n := m.Graph.Needed([]string{keep}); n != len(c.Graph.Nodes) {
+			t.Errorf("%s: %d nodes stay, Needed says %d", keep, len(c.Graph.Nodes), n)
 		}
 		if !slices.IsSortedFunc(c.Graph.Nodes, func(a, b *Node) int { return placeOf(m, a) - placeOf(m, b) }) {
 			t.Errorf("%s: the nodes' order changed", keep)

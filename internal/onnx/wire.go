@@ -37,7 +37,7 @@ type field struct {
 	kind    protowire.Type
 	number  uint64
 	off, to int64 // payload [off, to) in the file
-	at      int64 // where the field begins
+	at, end int64 // where the field begins, and the next one
 }
 
 func (f field) length() int64 { return f.to - f.off }
@@ -94,6 +94,7 @@ func (r *reader) walk(off, end int64, visit func(field) error) error {
 		if err != nil {
 			return err
 		}
+		f.end = next
 		if err := visit(f); err != nil {
 			return err
 		}
