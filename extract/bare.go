@@ -23,7 +23,7 @@ type Bare struct {
 type BareOptions struct {
 	Batch   int  // as RunOptions
 	Threads int  // inside the session; 0: the cores this process may use
-	Tapped  bool // with our nodes and their small outputs; else the layers' own tensors, as they are
+	Tapped  bool // with our nodes and their small outputs, and no more of the network; else whole, and the layers' tensors as they are
 	Spin    bool // idle threads wait in a busy loop, the library's own default
 }
 
@@ -72,15 +72,7 @@ func (b *Bare) open(rt *ort.Runtime, o BareOptions) (err error) {
 		}
 		names = append(names, name)
 	}
-	how := ort.Options{Threads: ort.Threads(o.Threads), Spin: o.Spin}
-	if o.Tapped {
-		var all []*ort.Session
-		if all, err = b.net.sessionsWith(rt, patch, names, 1, how); err == nil {
-			b.session = all[0]
-		}
-		return err
-	}
-	b.session, err = b.net.wholeSession(rt, patch, names, how)
+	b.session, err = b.net.openOnce(rt, patch, !o.Tapped, names, ort.Options{Threads: ort.Threads(o.Threads), Spin: o.Spin})
 	return err
 }
 

@@ -5,6 +5,8 @@ import (
 	"math"
 	"slices"
 
+	"golang.org/x/sync/errgroup"
+
 	"cortexmap/internal/fault"
 	"cortexmap/internal/onnx"
 	"cortexmap/internal/ort"
@@ -17,9 +19,9 @@ import (
 // largest number at most.
 const aloneTolerance = 2e-3
 
-// firstPictures decodes the first pictures of a set that can be decoded, as many as a batch may have at most.
-func (x *extraction) firstPictures(ctx context.Context, rows []int) ([]*stimuli.RGB, error) {
-	var first []*stimuli.RGB
+// firstPictures decodes the first pictures of a set that can be decoded, as many as a batch may have at most, and says
+// which rows they are.
+func (x *extraction) firstPictures(ctx context.Context, rows []int) (first []*stimuli.RGB, shown []int, err error) {
 	for _, row := range rows {
 		if len(first) == x.net.batch(x.o.Batch) {
 			break
@@ -27,18 +29,18 @@ func (x *extraction) firstPictures(ctx context.Context, rows []int) ([]*stimuli.
 		img, err := x.set.Pixels(row)
 		switch {
 		case err == nil:
-			first = append(first, img)
+			first, shown = append(first, img), append(shown, row)
 		case !x.o.KeepGoing:
-			return nil, err
+			return nil, nil, err
 		}
 		if err := ctx.Err(); err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 	}
 	if len(first) == 0 {
-		return nil, x.nothingDecoded()
+		return nil, nil, x.nothingDecoded()
 	}
-	return first, nil
+	return first, shown, nil
 }
 
 // tried is what came out of the first batch.
@@ -62,15 +64,30 @@ func (x *extraction) try(ctx context.Context, s *ort.Session, first []*stimuli.R
 }
 
 // check makes sure, on the first batch, that reading the layers leaves the model's own outputs as they were, and that
-// an image's tokens don't depend on its neighbours in the batch. s is the session of the first batch.
+// an image's tokens don't depend on its neighbours in the batch. s is the session of the first batch. Where the run has
+// one session only, because memory holds no more, it is closed before another is opened.
 func (x *extraction) check(ctx context.Context, s *ort.Session, first []*stimuli.RGB, t tried) error {
 	single := x.feed.room(max(1, int(x.feed.frozen)))
 	single.put(0, first[0])
-	alone, _, err := x.runOnce(ctx, s, single, 1, true, len(t.own))
-	if err != nil {
+	var alone [][]uint16
+	runAlone := func() (err error) {
+		alone, _, err = x.runOnce(ctx, s, single, 1, true, len(t.own))
 		return err
 	}
-	if err := x.checkOwn(ctx, t); err != nil {
+	if x.plan.sessions == 1 {
+		if err := runAlone(); err != nil {
+			return err
+		}
+		s.Close()
+		if err := x.checkOwn(ctx, t); err != nil {
+			return err
+		}
+		return x.checkAlone(t.tokens, alone)
+	}
+	var g errgroup.Group
+	g.Go(runAlone)
+	g.Go(func() error { return x.checkOwn(ctx, t) })
+	if err := g.Wait(); err != nil {
 		return err
 	}
 	return x.checkAlone(t.tokens, alone)
@@ -112,7 +129,7 @@ func (x *extraction) checkOwn(ctx context.Context, t tried) error {
 	}
 	b := onnx.NewBuilder(x.net.Model.Opset())
 	names := ownOutputs(b, &x.net.Model.Graph)
-	s, err := x.net.wholeSession(x.rt, b, names, ort.Options{Threads: x.threads})
+	s, err := x.net.openOnce(x.rt, b, true, names, ort.Options{Threads: x.threads})
 	if err != nil {
 		return err
 	}

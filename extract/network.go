@@ -43,6 +43,7 @@ type Network struct {
 	Warnings []store.Warning
 
 	source  source
+	large   int64 // bytes from which the model is handed to the library as a file
 	feed    *feed
 	device  string
 	threads int
@@ -61,7 +62,7 @@ type Network struct {
 // constants, an operator set or file format newer than the library's, operators nobody knows, weights that
 // are missing, layers that don't exist.
 func OpenNetwork(ctx context.Context, rt *ort.Runtime, path string, o NetworkOptions) (*Network, error) {
-	n := &Network{Path: path, source: source{path, o.Bytes}, device: o.Device, threads: o.Threads, orders: map[string][]int{}}
+	n := &Network{Path: path, source: source{path, o.Bytes}, large: inMemory, device: o.Device, threads: o.Threads, orders: map[string][]int{}}
 	if err := n.open(ctx, rt, o); err != nil {
 		return nil, n.placed(err)
 	}

@@ -8,7 +8,6 @@ import (
 	"math"
 	"os"
 	"path/filepath"
-	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -90,8 +89,9 @@ type extraction struct {
 	threads int
 	part    int // rows in a part
 	donors  []*donor
-	free    bool // tokens don't depend on the batch, to the last bit
-	done    int  // images finished
+	free    bool    // tokens don't depend on the batch, to the last bit
+	first   *result // the first batch, where the session that it was checked on stays; nil once written
+	done    int     // images finished
 	copied  int
 	lost    []int
 	seconds map[string]float64
@@ -176,49 +176,6 @@ func (x *extraction) taps(b *onnx.Builder) (names []string) {
 	return names
 }
 
-// open decides how the network is run, checks on the first pictures that reading the layers is harmless, and opens
-// the sessions. What is measured and checked is a session that computes the model's own outputs too; those of the run
-// leave out what comes after the last layer.
-func (x *extraction) open(ctx context.Context, rows []int) error {
-	started := time.Now()
-	first, err := x.firstPictures(ctx, rows)
-	if err != nil {
-		return err
-	}
-	b := onnx.NewBuilder(x.net.Model.Opset())
-	taps, own := x.taps(b), ownOutputs(b, &x.net.Model.Graph)
-	var t tried
-	p, s, err := x.net.plan(x.rt, b, append(taps, own...), planOptions{batch: x.o.Batch, threads: x.threads, grid: x.o.grid(), images: x.set.Len(),
-		budget: ort.MemoryBudget(x.o.Memory), try: func(s *ort.Session, batch int) (err error) {
-			t, err = x.try(ctx, s, first, batch, len(own))
-			return err
-		}})
-	if err != nil {
-		return err
-	}
-	x.plan = p
-	x.stream = &stream{feed: x.feed, set: x.set, batch: p.batch, workers: x.threads, keepGoing: x.o.KeepGoing, outputs: x.outputs()}
-	err = x.check(ctx, s, first, t)
-	s.Close()
-	if err != nil {
-		return err
-	}
-	x.seconds["check"] = time.Since(started).Seconds()
-	started = time.Now()
-	b = onnx.NewBuilder(x.net.Model.Opset())
-	taps = x.taps(b)
-	for range p.sessions {
-		s, err := x.net.session(x.rt, b, taps, p.threads)
-		if err != nil {
-			return err
-		}
-		x.stream.sessions = append(x.stream.sessions, s)
-	}
-	debug.FreeOSMemory() // the models' bytes: ONNX Runtime has its own by now
-	x.seconds["open"] = time.Since(started).Seconds()
-	return nil
-}
-
 // parts does what is not done yet.
 func (x *extraction) parts(ctx context.Context) error {
 	if err := x.componentBasis(ctx); err != nil {
@@ -297,7 +254,10 @@ func (x *extraction) fill(ctx context.Context, rows []int) error {
 	x.announce(len(compute))
 	t := time.Now()
 	w := newPartWriter(ctx, x, rows, from)
-	err := x.stream.run(ctx, compute, w.write)
+	compute, err := x.writeFirst(compute, w)
+	if err == nil {
+		err = x.stream.run(ctx, compute, w.write)
+	}
 	if err == nil {
 		err = w.rest()
 	}

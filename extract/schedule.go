@@ -66,7 +66,7 @@ func (n *Network) plan(rt *ort.Runtime, b *onnx.Builder, outputs []string, o pla
 	for {
 		debug.FreeOSMemory() // so that what is measured is not hidden by what Go has not given back
 		before := ort.Memory()
-		if s, err = n.wholeSession(rt, b, outputs, ort.Options{Threads: p.threads}); err != nil {
+		if s, err = n.openOnce(rt, b, true, outputs, ort.Options{Threads: p.threads}); err != nil {
 			return p, nil, err
 		}
 		t := time.Now()
@@ -112,7 +112,7 @@ type planOptions struct {
 // opening is what the library needs for a moment to open the model: the file's bytes, and its own copy of them
 // before weights lie where they belong; a large file is mapped.
 func (n *Network) opening() int64 {
-	if n.Model.Size > inMemory {
+	if n.Model.Size > n.large {
 		return 2 * n.Model.Size
 	}
 	return 4 * n.Model.Size

@@ -77,49 +77,56 @@ func (n *Network) ThreadsEach(threads int) int {
 // sessions opens what the nodes of b read, as often as ThreadsEach asks for.
 func (n *Network) sessions(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) ([]*ort.Session, error) {
 	each := n.ThreadsEach(threads)
-	return n.sessionsWith(rt, b, outputs, threads/each, ort.Options{Threads: each})
+	return n.openAll(rt, b, false, outputs, threads/each, ort.Options{Threads: each})
 }
 
-// session opens what the nodes of b read: nothing of the model that they don't need is computed. outputs name what is
-// wanted of them.
+// session opens what the nodes of b read, once.
 func (n *Network) session(rt *ort.Runtime, b *onnx.Builder, outputs []string, threads int) (*ort.Session, error) {
-	all, err := n.sessionsWith(rt, b, outputs, 1, ort.Options{Threads: threads})
+	return n.openOnce(rt, b, false, outputs, ort.Options{Threads: threads})
+}
+
+func (n *Network) openOnce(rt *ort.Runtime, b *onnx.Builder, whole bool, outputs []string, o ort.Options) (*ort.Session, error) {
+	all, err := n.openAll(rt, b, whole, outputs, 1, o)
 	if err != nil {
 		return nil, err
 	}
 	return all[0], nil
 }
 
-// wholeSession opens the whole model with the nodes of b. The library computes all of it at every run, whatever is
-// asked for.
-func (n *Network) wholeSession(rt *ort.Runtime, b *onnx.Builder, outputs []string, o ort.Options) (*ort.Session, error) {
-	m, err := n.tapped(b, true)
+// openAll opens the model with the nodes of b appended, so many times: whole, or without what these nodes don't need,
+// since the library computes all of a graph at every run, whatever is asked for. outputs name what is wanted. Of o,
+// name, device and folder are the network's.
+func (n *Network) openAll(rt *ort.Runtime, b *onnx.Builder, whole bool, outputs []string, count int, o ort.Options) (all []*ort.Session, err error) {
+	t, err := n.tapped(b, whole)
 	if err != nil {
 		return nil, err
 	}
-	defer m.done()
-	return m.open(rt, n, outputs, o)
-}
-
-// sessionsWith opens what the nodes of b read so many times, with settings of the library's; name and device are the
-// network's.
-func (n *Network) sessionsWith(rt *ort.Runtime, b *onnx.Builder, outputs []string, count int, o ort.Options) (all []*ort.Session, err error) {
-	m, err := n.tapped(b, false)
-	if err != nil {
-		return nil, err
-	}
-	defer m.done()
+	defer t.done()
 	for range count {
-		s, err := m.open(rt, n, outputs, o)
+		s, err := t.open(rt, n, outputs, o)
 		if err != nil {
-			for _, s := range all {
-				s.Close()
-			}
+			closeSessions(all)
 			return nil, err
 		}
 		all = append(all, s)
 	}
 	return all, nil
+}
+
+func closeSessions(all []*ort.Session) {
+	for _, s := range all {
+		s.Close()
+	}
+}
+
+// headless says whether next to nothing of the network lies behind its layers.
+func (n *Network) headless() bool {
+	var tensors []string
+	for _, l := range n.Layers {
+		tensors = append(tensors, l.Tensor)
+	}
+	g := &n.Model.Graph
+	return 10*g.Needed(tensors) >= 9*len(g.Nodes)
 }
 
 // tapped is a model with nodes appended, as the library is given it.
@@ -148,7 +155,7 @@ func (t tapped) done() {
 // temporary file, which the library maps; where there is no room for that, its bytes go through memory, too.
 func (n *Network) tapped(b *onnx.Builder, whole bool) (t tapped, err error) {
 	patch := b.Patch()
-	if n.source.bytes == nil && n.Model.Size > inMemory && len(n.Model.External) == 0 {
+	if n.source.bytes == nil && n.Model.Size > n.large && len(n.Model.External) == 0 {
 		if t.path, err = n.tappedFile(patch, whole); err == nil {
 			return t, nil
 		}

@@ -29,11 +29,7 @@ type stream struct {
 	decoding, running, sinking atomic.Int64 // nanoseconds spent, summed over goroutines
 }
 
-func (s *stream) close() {
-	for _, session := range s.sessions {
-		session.Close()
-	}
-}
+func (s *stream) close() { closeSessions(s.sessions) }
 
 // output is one of the session's outputs: dims without the batch axis in front. Free ones are allocated by
 // the library and thrown away.
