@@ -49,7 +49,9 @@ func TestLargeFile(t *testing.T) {
 	small, large, stopped := t.TempDir(), t.TempDir(), t.TempDir()
 	t.Setenv("TMPDIR", t.TempDir())
 	net := fixture(t, "vit.ts.onnx")
-	run := func(ctx context.Context, dir string, o RunOptions) (store.Manifest, error) { return Run(ctx, rt, net, set, dir, o) }
+	run := func(ctx context.Context, dir string, o RunOptions) (store.Manifest, error) {
+		return Run(ctx, rt, net, set, dir, o)
+	}
 	if _, err := run(t.Context(), small, o); err != nil {
 		t.Fatal(err)
 	}
