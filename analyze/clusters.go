@@ -156,6 +156,16 @@ func (c *Clusters) overlaps(in Input) {
 	c.Rand = stats.AdjustedRand(c.Of, region)
 }
 
+// Label writes the clusters into the mapping's vertices, from 1 as tables and maps count them.
+func (c *Clusters) Label(m *store.Mapping) {
+	for i, k := range c.Of {
+		m.Vertices[i].Cluster = -1
+		if k >= 0 {
+			m.Vertices[i].Cluster = int32(k + 1)
+		}
+	}
+}
+
 // Best is the region that has most in common with a cluster; its ROI is "" if none has anything.
 func (c *Clusters) Best(cluster int) Overlap {
 	for _, o := range c.Overlaps {

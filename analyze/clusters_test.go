@@ -53,6 +53,10 @@ func TestClusters(t *testing.T) {
 	if len(c.Size) != clusterGroups || c.Rand != 1 || !c.Settled || c.Of[3] != -1 || c.K != 119 {
 		t.Errorf("%d clusters of %d centroids, adjusted Rand %v, settled %v, the unfitted vertex in %d; want 20 of 119, 1, true, -1", len(c.Size), c.K, c.Rand, c.Settled, c.Of[3])
 	}
+	c.Label(m)
+	if m.Vertices[3].Cluster != -1 || int(m.Vertices[4].Cluster) != c.Of[4]+1 {
+		t.Errorf("labels %d and %d, want none and %d", m.Vertices[3].Cluster, m.Vertices[4].Cluster, c.Of[4]+1)
+	}
 	for k, n := range c.Size {
 		if o := c.Best(k); o.Dice != 1 || o.NBoth != n || n < 59 {
 			t.Errorf("cluster %d of %d vertices is %+v, want a whole region", k, n, o)

@@ -15,6 +15,8 @@ type Input struct {
 	Hierarchy Hierarchy        // without levels: no slope
 	Atlas     *Atlas           // of the visual field; nil: what was planted, if anything
 	R2Top     float64          // upper end of the R² maps, the same for all plates of a run; NaN: this mapping's own
+	Test      *TestSet         // of its scores; nil: not known, and no intervals over images
+	Draws     int              // of photographs, for those intervals; 0: none
 }
 
 // Results are all analyses of one mapping. What does not apply is nil.
@@ -23,6 +25,7 @@ type Results struct {
 	Alignment  []Alignment   // by quantity: share, expected, argmax; by over: rois, vertices
 	Recovery   *Recovery     // of a planted truth; only where the mapping's network generated the responses
 	Layers     []Score       // a score a layer and kind; only of methods that fit each layer by itself
+	Scores     []ImageScore  // with intervals over test images; nil without a TestSet
 	Regions    []RegionLayer // a row a region and layer
 	Clusters   *Clusters     // of channels; only of methods whose vertices share channels
 	Retinotopy []Retinotopy  // all units, then a row a region; only of methods with a space selector
@@ -43,6 +46,12 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 		return nil, err
 	}
 	r.Tables = append(r.Tables, ROITable(in.Mapping, r.ROIs), MethodTable(in, field))
+	if in.Test != nil && in.Draws > 0 {
+		if r.Scores, err = ImageScores(ctx, in); err != nil {
+			return nil, err
+		}
+		r.Tables = append(r.Tables, ImageTable(in, r.Scores))
+	}
 	if r.Regions, err = RegionLayers(ctx, in, field); err != nil {
 		return nil, err
 	}

@@ -44,11 +44,7 @@ func MethodTable(in Input, field *Field) *Table {
 	for _, s := range sortedNames(info.Seconds) {
 		seconds += info.Seconds[s]
 	}
-	ablation := info.Ablation
-	if ablation == "none" {
-		ablation = ""
-	}
-	t.Add(info.Model, info.Subject, info.Seed, info.Protocol, info.Method, ablation, len(at), info.Images,
+	t.Add(info.Model, info.Subject, info.Seed, info.Protocol, info.Method, ablationOf(info), len(at), info.Images,
 		r2.Estimate, r2.Lo, r2.Hi, r.Estimate, r.Lo, r.Hi, Summarise(m).R, shuffled, norm.Estimate, norm.Lo, norm.Hi,
 		info.Parameters, seconds, info.Simulated)
 	return t
@@ -60,4 +56,12 @@ func sortedNames(x map[string]float64) []string {
 		set[name] = true
 	}
 	return sorted(set)
+}
+
+// ablationOf is what is taken away, "" for nothing.
+func ablationOf(i *store.FitInfo) string {
+	if i.Ablation == "none" {
+		return ""
+	}
+	return i.Ablation
 }

@@ -108,6 +108,7 @@ type Split struct {
 // Analyze says what is computed from the mappings.
 type Analyze struct {
 	Hierarchy Hierarchy `yaml:"hierarchy" json:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
+	Bootstrap int       `yaml:"bootstrap" json:"bootstrap"` // draws of test photographs, for the scores' intervals; 0: none
 	Interval  string    `yaml:"interval" json:"interval"`   // auto | spatial | subjects
 	Controls  Layers    `yaml:"controls" json:"controls"`   // auto: none in a single run, all in a sweep | none | all | list of random_weights, shuffled, spin
 	Spaces    []string  `yaml:"spaces" json:"spaces"`       // surfaces that maps are written on as well: fsaverage5, fsaverage6, fsaverage7
@@ -143,12 +144,15 @@ func Defaults() Config {
 			Seeds:    []int{0},
 			Split:    Split{By: "photo", Val: 0.1, Test: 0.1},
 		},
-		Analyze: Analyze{Interval: "auto", Controls: Layers{"auto"}},
+		Analyze: Analyze{Bootstrap: 1000, Interval: "auto", Controls: Layers{"auto"}},
 	}
 }
 
 // paperTest is the part of the pictures that the published fits were tested on.
 const paperTest = 0.0855
+
+// leastDraws is how many draws tell a spread to about a tenth.
+const leastDraws = 100
 
 // Override is one `--set KEY=VALUE`.
 type Override struct {
@@ -221,6 +225,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		oneOf("extract.compression", c.Extract.Compression, "none", "snappy", "zstd"),
 		oneOf("fit.protocol", c.Fit.Protocol, "sound", "paper"),
 		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
+		between("analyze.bootstrap", float64(c.Analyze.Bootstrap), 0, 1<<20),
 		between("memory", c.Memory, 0, 1<<20),
 		between("threads", float64(c.Threads), 0, 1<<16),
 		between("extract.components", float64(c.Extract.Components), 0, 1<<16),
@@ -268,6 +273,8 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("subjects", "no subject is named").Remedy("for example  subjects: [demo:simulated]"))
 	case len(c.Fit.Seeds) == 0:
 		errs = append(errs, doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]"))
+	case c.Analyze.Bootstrap > 0 && c.Analyze.Bootstrap < leastDraws:
+		errs = append(errs, doc.Fault("analyze.bootstrap", "%d draws are too few for an interval", c.Analyze.Bootstrap).Remedy("give %d or more, or 0 for none", leastDraws))
 	case len(c.Analyze.Controls) == 0:
 		errs = append(errs, doc.Fault("analyze.controls", "no control is named").Remedy("for example  controls: none"))
 	case len(c.Extract.Native) == 0:

@@ -55,7 +55,7 @@ func (r *run) together(w work, in *report.Input, mappings []*mapped, m *made) er
 	if err := j.families(w.ctx, all); err != nil {
 		return err
 	}
-	in.Comparisons, in.Tables = j.comparisons, j.tables
+	in.Comparisons, in.Tables = j.comparisons, append(j.tables, imageDifferences(in.Runs, len(r.settings) > 1)...)
 	in.Sections = append(in.Sections, j.sections...)
 	if len(j.comparisons) > 0 {
 		m.Seconds["comparisons"] = time.Since(start).Seconds()

@@ -131,6 +131,9 @@ func (r *run) analyze(w work) error {
 			return err
 		}
 		m.Warnings = append(m.Warnings, run.Results.Warnings...)
+		if c := run.Results.Clusters; c != nil {
+			c.Label(run.Mapping)
+		}
 		if t := r.groupTable(mapping, run); t != nil {
 			run.Results.Tables = append(run.Results.Tables, t)
 		}
@@ -223,8 +226,16 @@ func (r *run) study(w work, m *mapped, all []*mapped) (report.Run, error) {
 	}
 	run.Features = &manifest
 	in := analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r2Top(all), Atlas: m.Brain.atlas()}
+	if in.Draws = r.Config.Analyze.Bootstrap; in.Draws > 0 {
+		if in.Test, err = r.testSet(m); err != nil {
+			return run, err
+		}
+	}
 	if run.Results, err = analyze.Run(w.ctx, in); err != nil {
 		return run, err
+	}
+	if run.Results.Scores != nil {
+		run.Sections = append(run.Sections, report.ImageSection(m.Info.Simulated, run.Results.Scores))
 	}
 	return run, r.addControls(w, &run, m, in, all)
 }

@@ -56,7 +56,8 @@
 // that may be null: x, y, z, r2, r, r2_val, ceiling, r2_norm, then layer_argmax (INT32, may be null), FLOAT
 // layer_expected, layer_entropy, depth, scale, local_share, space_x, space_y, ecc_deg, angle_deg, then cluster
 // (INT32, may be null) and fitted (BOOLEAN). Meanings, units and ranges: Vertex. What is missing is null in
-// files; in memory it is NaN, and −1 of the two integers.
+// files; in memory it is NaN, and −1 of the two integers. cluster is always null here: clusters are found by the analysis,
+// which writes them into vertices.parquet among its results and leaves finished mappings as they are.
 //
 // layers.parquet: hemi, vertex, layer (INT32), r2 and r on test images of each layer fitted by itself (FLOAT, null but for
 // ridge regressions of layers), selector and share (FLOAT, null where not fitted; all null where

@@ -48,8 +48,8 @@ type Vertex struct {
 	SpaceY        float32  // −1..1, down
 	EccDeg        float32  // eccentricity, degrees of visual angle
 	AngleDeg      float32  // polar angle, degrees counter-clockwise from right
-	Cluster       int32
-	Fitted        bool // false: no data or no variance; place and ROIs stand, all else is missing
+	Cluster       int32    // channel cluster from 1, in vertices.parquet; a fit doesn't group, so that it is missing in mapping.parquet
+	Fitted        bool     // false: no data or no variance; place and ROIs stand, all else is missing
 }
 
 // NewVertex is a vertex about which nothing but its place is known.
