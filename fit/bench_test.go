@@ -2,6 +2,8 @@ package fit
 
 import (
 	"context"
+	"maps"
+	"strings"
 	"testing"
 
 	"cortexmap/internal/ort/orttest"
@@ -10,8 +12,8 @@ import (
 // BenchmarkStep times a whole step of descent; the type Speed says of what. Besides ms/image it reports the
 // GFLOP/s of the products that the step can't do without, their rate over that of a plain matrix product
 // taken in the same run (gemm-ratio: 1 would be nothing but products), the part of the cells' products that
-// is left where layers are left out (active), and the process's peak memory. `cortexmap bench step` adds the
-// plain form in PyTorch to the same figures.
+// is left where layers are left out (active), each part's ms/image, and the process's peak memory. `cortexmap
+// bench step` adds the plain form in PyTorch to the same figures.
 //
 //	go test ./fit -run - -bench Step
 func BenchmarkStep(b *testing.B) {
@@ -34,7 +36,7 @@ func (c SpeedCase) bench(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	images := 0
+	images, before := 0, maps.Clone(s.Parts())
 	for b.Loop() {
 		n, err := s.Round(ctx)
 		if err != nil {
@@ -50,5 +52,8 @@ func (c SpeedCase) bench(b *testing.B) {
 	b.ReportMetric(rate/gemm, "gemm-ratio")
 	b.ReportMetric(s.Active(), "active")
 	b.ReportMetric(peak, "peak-MB")
+	for part, sec := range s.Parts() {
+		b.ReportMetric(1e3*(sec-before[part])/float64(images), strings.ReplaceAll(part, " ", "-")+"-ms/image")
+	}
 	b.ReportMetric(0, "ns/op")
 }

@@ -177,9 +177,11 @@ func (m *model) load(r *reference) {
 	}
 	set(m.w, "readout.weight")
 	set(m.b, "readout.bias")
+	code := make([]float32, len(r.code))
 	for i, x := range r.code {
-		m.code[i] = float32(x)
+		code[i] = float32(x)
 	}
+	m.code = reduced(code)
 }
 
 // gradient is one step's gradients under the reference's names, taken without moving anything.

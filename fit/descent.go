@@ -310,7 +310,7 @@ func (d *descent) regulariser() float64 {
 
 // sort looks where the vertices look now, and brings everything into the order of their cells.
 func (d *descent) sort(ctx context.Context) error {
-	if err := d.look(ctx); err != nil {
+	if err := d.lookAgain(ctx, true); err != nil {
 		return err
 	}
 	lay := activeLayout(d.sel, d.set.LayerTrace, d.e.workers)

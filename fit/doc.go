@@ -26,6 +26,9 @@
 //	(2)  o_v = M2 gelu(M1 gelu(M0 e_v + m0) + m1)     for space (2 numbers), layer (L) and scale (1)
 //	(3)  x = tanh o_space      p = softmax o_layer      s = sigmoid o_scale
 //
+// The 192 numbers of e say little more than 84 do (codeBasis): e = Rᵀ(R e) to float32's precision, so that
+// (2) is computed from R e and M0 Rᵀ, and g_M0 = g_(M0 Rᵀ) R.
+//
 // Where a vertex looks: x in -1..1 from edge to edge of the image, x right and y down, hence at
 //
 //	(4)  u = (x + 1) G/2 - 1/2      cell = floor(u) in -1..G-1      f = u - cell

@@ -2,6 +2,7 @@ package fit
 
 import (
 	"fmt"
+	"math"
 
 	"cortexmap/internal/onnx"
 )
@@ -71,13 +72,22 @@ func (g *graph) float(x string) string {
 	return g.Op("Cast", []string{x}, onnx.Int("to", int64(onnx.Float32)))
 }
 
-// timesT is a·bᵀ (+ bias), transposedTimes aᵀ·b, of matrices.
+// timesT is a·bᵀ (+ bias), transposedTimes aᵀ·b (times a factor), of matrices.
 func (g *graph) timesT(a, b string, bias ...string) string {
 	return g.Op("Gemm", append([]string{a, b}, bias...), onnx.Int("transB", 1))
 }
 
-func (g *graph) transposedTimes(a, b string) string {
-	return g.Op("Gemm", []string{a, b}, onnx.Int("transA", 1))
+func (g *graph) transposedTimes(a, b string, factor ...float32) string {
+	attributes := []onnx.Attr{onnx.Int("transA", 1)}
+	for _, x := range factor {
+		attributes = append(attributes, onnx.Float("alpha", x))
+	}
+	return g.Op("Gemm", []string{a, b}, attributes...)
+}
+
+// scaled is factor·a·b.
+func (g *graph) scaled(factor float32, a, b string) string {
+	return g.Op("Gemm", []string{a, b}, onnx.Float("alpha", factor))
 }
 
 // head is one of the three selector networks.
@@ -96,74 +106,105 @@ func headsWidth(hs []head) int {
 	return n
 }
 
-// selectorsGraph is (2) for a block of n vertices; the heads' first layers share one product. Inputs: code
-// [n, 192], the parameters in the order of selectorParams. Output o [n, heads]; with grad a further input
-// go [n, heads] and outputs the parameters' gradients, in their order. The hidden activations are computed
-// again for the gradient: cheaper than carrying six [n, 128] tensors across.
-func selectorsGraph(hs []head, grad bool) *graph {
+// foldGraph is M0 Rᵀ: the selectors' first layers for reduced position codes; unfoldGraph is the way back of
+// their gradient.
+func foldGraph(rows int) *graph {
+	g := newGraph("fold")
+	w0, basis := g.f32("w0", rows, codeWidth), g.f32("basis", reducedWidth, codeWidth)
+	g.gives(g.timesT(w0, basis), onnx.Float32, rows, reducedWidth)
+	return g
+}
+
+func unfoldGraph(rows int) *graph {
+	g := newGraph("unfold")
+	folded, basis := g.f32("folded", rows, reducedWidth), g.f32("basis", reducedWidth, codeWidth)
+	g.gives(g.op("MatMul", folded, basis), onnx.Float32, rows, codeWidth)
+	return g
+}
+
+// ofHead is a head's part of what its first layer gives side by side with the others'.
+func (g *graph) ofHead(x string, i, heads int) string {
+	if heads == 1 {
+		return x
+	}
+	return g.slice(x, 1, int64(i)*hidden, int64(i+1)*hidden)
+}
+
+// selectorsGraph is (2) for a block of n vertices; the heads' first layers share one product. Inputs: reduced
+// codes [n, reducedWidth], the parameters in the order of selectorParams, the first folded. Outputs: o
+// [n, heads], and with keep what comes before each gelu, for selectorsGradGraph: a1 [n, heads·128] and a head's
+// a2 [n, 128].
+func selectorsGraph(hs []head, keep bool) *graph {
 	g := newGraph("selectors")
-	h := int64(hidden)
-	k := len(hs)
-	code := g.f32("code", "n", codeWidth)
-	w0, b0 := g.f32("w0", k*hidden, codeWidth), g.f32("b0", k*hidden)
-	type layers struct{ w1, b1, w2 string }
-	p := make([]layers, k)
-	for i, hd := range hs {
-		p[i] = layers{g.f32(hd.name+".w1", hidden, hidden), g.f32(hd.name+".b1", hidden), g.f32(hd.name+".w2", hd.width, hidden)}
+	code := g.f32("code", "n", reducedWidth)
+	a1 := g.timesT(code, g.f32("w0", len(hs)*hidden, reducedWidth), g.f32("b0", len(hs)*hidden))
+	h1 := g.gelu(a1)
+	var outs, a2s []string
+	for i, h := range hs {
+		w1, b1, w2 := g.f32(h.name+".w1", hidden, hidden), g.f32(h.name+".b1", hidden), g.f32(h.name+".w2", h.width, hidden)
+		a2 := g.timesT(g.ofHead(h1, i, len(hs)), w1, b1)
+		a2s = append(a2s, a2)
+		outs = append(outs, g.timesT(g.gelu(a2), w2))
 	}
-	var dOut string
-	if grad {
-		dOut = g.f32("go", "n", headsWidth(hs))
-	}
-	a1 := g.timesT(code, w0, b0)
-	h1, c1 := g.gelu(a1)
-	var outs, d1s []string
-	type grads struct{ w1, b1, w2 string }
-	gs := make([]grads, k)
-	at := int64(0)
-	for i, hd := range hs {
-		h1i := h1
-		if k > 1 {
-			h1i = g.slice(h1, 1, int64(i)*h, int64(i+1)*h)
+	g.gives(g.concat(1, outs...), onnx.Float32, "n", headsWidth(hs))
+	if keep {
+		g.gives(a1, onnx.Float32, "n", len(hs)*hidden)
+		for _, a2 := range a2s {
+			g.gives(a2, onnx.Float32, "n", hidden)
 		}
-		a2 := g.timesT(h1i, p[i].w1, p[i].b1)
-		h2, c2 := g.gelu(a2)
-		if !grad {
-			outs = append(outs, g.timesT(h2, p[i].w2))
-			continue
-		}
-		d := g.slice(dOut, 1, at, at+int64(hd.width))
-		at += int64(hd.width)
-		d2 := g.op("Mul", g.op("MatMul", d, p[i].w2), g.geluSlope(a2, c2))
-		gs[i] = grads{g.transposedTimes(d2, h1i), g.sum(d2, 0), g.transposedTimes(d, h2)}
-		d1s = append(d1s, g.op("MatMul", d2, p[i].w1))
-	}
-	if !grad {
-		g.gives(g.concat(1, outs...), onnx.Float32, "n", headsWidth(hs))
-		return g
-	}
-	d1 := g.op("Mul", g.concat(1, d1s...), g.geluSlope(a1, c1))
-	g.gives(g.transposedTimes(d1, code), onnx.Float32, k*hidden, codeWidth)
-	g.gives(g.sum(d1, 0), onnx.Float32, k*hidden)
-	for i, hd := range hs {
-		g.gives(gs[i].w1, onnx.Float32, hidden, hidden)
-		g.gives(gs[i].b1, onnx.Float32, hidden)
-		g.gives(gs[i].w2, onnx.Float32, hd.width, hidden)
 	}
 	return g
 }
 
-// gelu is a Φ(a), and Φ(a).
-func (g *graph) gelu(a string) (string, string) {
-	erf := g.op("Erf", g.op("Mul", a, g.Scalar(0.70710678)))
-	cdf := g.op("Mul", g.op("Add", erf, g.Scalar(1)), g.Scalar(0.5))
-	return g.op("Mul", a, cdf), cdf
+// selectorsGradGraph is its gradient. Inputs: reduced codes, go [n, heads], what was kept, and a head's weights
+// after the first; outputs the parameters' gradients, in their order, the first folded.
+func selectorsGradGraph(hs []head) *graph {
+	g := newGraph("selectors gradient")
+	code, dOut := g.f32("code", "n", reducedWidth), g.f32("go", "n", headsWidth(hs))
+	a1 := g.f32("a1", "n", len(hs)*hidden)
+	var a2s []string
+	for _, h := range hs {
+		a2s = append(a2s, g.f32(h.name+".a2", "n", hidden))
+	}
+	twice1, slope1 := g.twiceGelu(a1)
+	var d1s []string
+	var grads []func()
+	at := int64(0)
+	for i, h := range hs {
+		w1, w2 := g.f32(h.name+".w1", hidden, hidden), g.f32(h.name+".w2", h.width, hidden)
+		twice2, slope2 := g.twiceGelu(a2s[i])
+		d := g.slice(dOut, 1, at, at+int64(h.width))
+		at += int64(h.width)
+		twiceD2 := g.op("Mul", g.op("MatMul", d, w2), slope2)
+		d1s = append(d1s, g.scaled(0.5, twiceD2, w1))
+		grads = append(grads, func() {
+			g.gives(g.transposedTimes(twiceD2, g.ofHead(twice1, i, len(hs)), 0.25), onnx.Float32, hidden, hidden)
+			g.gives(g.op("Mul", g.sum(twiceD2, 0), g.Scalar(0.5)), onnx.Float32, hidden)
+			g.gives(g.transposedTimes(d, twice2, 0.5), onnx.Float32, h.width, hidden)
+		})
+	}
+	twiceD1 := g.op("Mul", g.concat(1, d1s...), slope1)
+	g.gives(g.transposedTimes(twiceD1, code, 0.5), onnx.Float32, len(hs)*hidden, reducedWidth)
+	g.gives(g.op("Mul", g.sum(twiceD1, 0), g.Scalar(0.5)), onnx.Float32, len(hs)*hidden)
+	for _, give := range grads {
+		give()
+	}
+	return g
 }
 
-// geluSlope is Φ(a) + a φ(a).
-func (g *graph) geluSlope(a, cdf string) string {
-	pdf := g.op("Mul", g.op("Exp", g.op("Mul", g.op("Mul", a, a), g.Scalar(-0.5))), g.Scalar(0.39894228))
-	return g.op("Add", cdf, g.op("Mul", a, pdf))
+// gelu is a Φ(a), written so that ONNX Runtime makes one operator of it.
+func (g *graph) gelu(a string) string {
+	erf := g.op("Erf", g.op("Div", a, g.Scalar(math.Sqrt2)))
+	return g.op("Mul", g.op("Mul", a, g.op("Add", erf, g.Scalar(1))), g.Scalar(0.5))
+}
+
+// twiceGelu is 2a Φ(a) and its slope 2Φ(a) + 2a φ(a), with t = a/√2: 2Φ = 1 + erf t and 2φ = exp(ln √(2/π) - t²).
+// The halves are taken inside the products that read them: an operator less is a pass through memory less.
+func (g *graph) twiceGelu(a string) (value, slope string) {
+	t := g.op("Mul", a, g.Scalar(1/math.Sqrt2))
+	cdf := g.op("Add", g.op("Erf", t), g.Scalar(1))
+	pdf := g.op("Exp", g.op("Sub", g.Scalar(float32(0.5*math.Log(2/math.Pi))), g.op("Mul", t, t)))
+	return g.op("Mul", a, cdf), g.op("Add", cdf, g.op("Mul", a, pdf))
 }
 
 // tokenInputs declares, layer by layer, the stored tokens [n, G²+1, D] and their centres, and with weights

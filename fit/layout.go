@@ -85,6 +85,9 @@ func (l *layout) assign(workers int) {
 		l.mine[w] = append(l.mine[w], i)
 		load[w] += l.jobs[i].cost()
 	}
+	for _, jobs := range l.mine {
+		slices.Sort(jobs) // neighbouring cells share tokens, which are then still in the cache
+	}
 }
 
 // gather puts rows of src, one a vertex, into dst in the order of places.

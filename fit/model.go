@@ -13,7 +13,7 @@ type model struct {
 	kc, hc     [][]float32 // κ_l, η_l [L][D]
 	net        *network    // nil without topology: out is fitted itself
 	frame      frame
-	code       []float32 // [V, 192]
+	code       []float32 // [V, reducedWidth]
 	w, b       []float32 // [V, C], [V], of the scaled responses
 	alpha      float32
 	sel        *selection // of the present networks; call look after changing them
@@ -57,7 +57,7 @@ func (m *model) place() {
 	for v, u := range m.units {
 		positions[v] = m.Subject.Positions[u]
 	}
-	m.code = positionCode(positions, m.frame)
+	m.code = reduced(positionCode(positions, m.frame))
 }
 
 // start draws the weights that are not computed later: the networks, and for protocol paper all others.
@@ -85,12 +85,15 @@ func (m *model) selectors() []float32 {
 }
 
 // look brings the picks up to date with the selectors.
-func (m *model) look(ctx context.Context) error {
+func (m *model) look(ctx context.Context) error { return m.lookAgain(ctx, false) }
+
+// lookAgain is look; with remember the networks' gradient can be taken until they change.
+func (m *model) lookAgain(ctx context.Context, remember bool) error {
 	if m.net == nil {
 		m.sel.set(0, m.out)
 		return nil
 	}
-	return m.net.look(ctx, m.code, m.sel, m.out)
+	return m.net.look(ctx, m.code, m.sel, m.out, remember)
 }
 
 // batch is the stored tokens of some images, of every layer.

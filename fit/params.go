@@ -58,14 +58,14 @@ func selectorParams(hs []head) *params {
 	return p.grow()
 }
 
-// bindSelectors adds the networks' tensors to a binding, in the order of selectorsGraph: as inputs, or as
-// outputs where data receives gradients.
+// bindSelectors adds the networks' tensors but for the first layers' weights to a binding, in the order of
+// selectorsGraph: as inputs, or as outputs where data, which begins after those, receives gradients.
 func bindSelectors(p *params, hs []head, data []float32, add func(data []float32, dims ...int) *binding) {
 	k := len(hs)
-	add(data[p.at[0]:p.at[k]], k*hidden, codeWidth)
-	add(data[p.at[k]:p.at[2*k]], k*hidden)
+	from := p.at[k]
+	add(data[:p.at[2*k]-from], k*hidden)
 	for i := 2 * k; i < len(p.names); i++ {
-		add(p.part(data, i), p.shape[i]...)
+		add(data[p.at[i]-from:p.at[i+1]-from], p.shape[i]...)
 	}
 }
 

@@ -140,7 +140,7 @@ func (p *published) mapping(ctx context.Context, rt *ort.Runtime, threads int) (
 	m.Weights = append(m.Weights, store.Tensor{Name: "position.low", Shape: []int64{3}, Data: f.low[:]},
 		store.Tensor{Name: "position.range", Shape: []int64{1}, Data: []float32{f.extent}})
 	sel := newSelection(p.V, len(p.widths), fitGrid)
-	if err := net.look(ctx, positionCode(positions, f), sel, make([]float32, p.V*sel.heads())); err != nil {
+	if err := net.look(ctx, reduced(positionCode(positions, f)), sel, make([]float32, p.V*sel.heads()), false); err != nil {
 		return nil, err
 	}
 	p.rows(m, sel)

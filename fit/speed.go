@@ -162,16 +162,16 @@ func (s *Speed) Round(ctx context.Context) (images int, err error) {
 func (s *Speed) Active() float64 { return s.d.lay.work(s.m.L) }
 
 // FLOP is what one image's share of a step takes in products alone: two for the cells with the layers that
-// are read, one for the bottlenecks, one more of each where the bottlenecks move, and the selectors forward,
-// again, and backward.
+// are read, one for the bottlenecks, one more of each where the bottlenecks move, and the selectors forward
+// and backward.
 func (s *Speed) FLOP() float64 {
 	v, l, d, c := float64(s.Vertices), float64(s.Layers), float64(s.Width), float64(s.Channels)
 	moved := 1 / float64(s.m.set.BottlenecksEvery)
 	cells := (2 + moved) * 2 * v * 5 * l * c * s.Active()
 	bottlenecks := (1 + moved) * 2 * 65 * d * c * l
-	forward := 2 * v * (3*codeWidth*hidden + 3*hidden*hidden + (l+3)*hidden)
-	backward := 2 * v * (3*codeWidth*hidden + 2*3*hidden*hidden + 2*(l+3)*hidden)
-	return cells + bottlenecks + (2*forward+backward)/float64(s.m.set.Batch*s.m.set.SelectorsEvery)
+	forward := 2 * v * (3*reducedWidth*hidden + 3*hidden*hidden + (l+3)*hidden)
+	backward := 2 * v * (3*reducedWidth*hidden + 2*3*hidden*hidden + 2*(l+3)*hidden)
+	return cells + bottlenecks + (forward+backward)/float64(s.m.set.Batch*s.m.set.SelectorsEvery)
 }
 
 // Parts are the seconds spent so far in each part of the steps.

@@ -122,16 +122,16 @@ func (m *model) fitTargets(ctx context.Context, s *scoreMap) error {
 func (m *model) train(ctx context.Context, net *network, vertices []int32, purpose uint64, phase string, slope func(i int, o, g []float32)) error {
 	r := stream(m.seed, purpose)
 	n, steps := min(targetBatch, len(vertices)), m.set.SelectorSteps
-	code, out, gout := make([]float32, n*codeWidth), make([]float32, n*net.width), make([]float32, n*net.width)
+	code, out, gout := make([]float32, n*reducedWidth), make([]float32, n*net.width), make([]float32, n*net.width)
 	grad, opt := make([]float32, net.params.size()), newAdam(net.params.size())
 	draw := make([]int, n)
 	for t := range steps {
 		for k := range draw {
 			draw[k] = r.IntN(len(vertices))
 			v := int(vertices[draw[k]])
-			copy(code[k*codeWidth:(k+1)*codeWidth], m.code[v*codeWidth:(v+1)*codeWidth])
+			copy(code[k*reducedWidth:(k+1)*reducedWidth], m.code[v*reducedWidth:(v+1)*reducedWidth])
 		}
-		if err := net.forward(ctx, code, out); err != nil {
+		if err := net.remember(ctx, code, out); err != nil {
 			return err
 		}
 		for k, i := range draw {

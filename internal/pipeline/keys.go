@@ -17,7 +17,7 @@ import (
 const (
 	featuresVersion  = 2
 	responsesVersion = 1
-	mappingVersion   = 5
+	mappingVersion   = 6
 	resultsVersion   = 6
 )
 
