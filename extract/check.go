@@ -122,19 +122,33 @@ func (x *extraction) runOnce(ctx context.Context, s *ort.Session, room *pictures
 	return tapped, own, nil
 }
 
+// untouched gives the outputs of the untouched model for the first batch, and notes which provider ran its nodes.
+func (x *extraction) untouched(ctx context.Context, t tried) (names []string, own [][]float32, err error) {
+	placed, err := ort.NewPlacement()
+	if err != nil {
+		return nil, nil, err
+	}
+	defer placed.Close()
+	b := onnx.NewBuilder(x.net.Model.Opset())
+	names = ownOutputs(b, &x.net.Model.Graph)
+	s, err := x.net.openOnce(x.rt, b, true, names, ort.Options{Threads: x.threads, Profile: placed.Prefix()})
+	if err != nil {
+		return nil, nil, err
+	}
+	_, own, err = x.runOnce(ctx, s, t.pictures, t.n, false, len(names))
+	s.Close()
+	if err == nil {
+		x.nodes, err = placed.Nodes()
+	}
+	return names, own, err
+}
+
 // checkOwn compares the model's outputs with those of the untouched model.
 func (x *extraction) checkOwn(ctx context.Context, t tried) error {
 	if len(t.own) == 0 {
 		return nil
 	}
-	b := onnx.NewBuilder(x.net.Model.Opset())
-	names := ownOutputs(b, &x.net.Model.Graph)
-	s, err := x.net.openOnce(x.rt, b, true, names, ort.Options{Threads: x.threads})
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	_, plain, err := x.runOnce(ctx, s, t.pictures, t.n, false, len(names))
+	names, plain, err := x.untouched(ctx, t)
 	if err != nil {
 		return err
 	}

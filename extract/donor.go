@@ -62,7 +62,7 @@ func (x *extraction) copies(rows []int) map[int]origin {
 // donor opens a store; nil if it can't give its rows.
 func (x *extraction) donor(dir string) *donor {
 	m, err := store.ReadManifest(dir)
-	if err != nil || m.Settings != x.o.Settings || m.Library != x.rt.Version() || m.Provider != x.provider() || m.Threads != x.threads {
+	if err != nil || m.Settings != x.o.Settings || m.Library != x.rt.Version() || m.Provider != x.net.provider() || m.Threads != x.threads {
 		return nil
 	}
 	f, err := store.OpenFeatures(dir)

@@ -64,7 +64,7 @@ func native(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Set
 	}
 	images := set.Digest()
 	m = store.Manifest{Key: o.Key, Model: net.Ref(o.Name), ImageSet: set.Name, ImagesSHA256: hex.EncodeToString(images[:]), Images: len(rows),
-		Protocol: o.protocol(), Preprocessing: describeCard(o.card(net)), Precision: "float32", Provider: (&extraction{net: net}).provider(), Library: rt.Version(),
+		Protocol: o.protocol(), Preprocessing: describeCard(o.card(net)), Precision: net.precision(), Provider: net.provider(), Library: rt.Version(),
 		Batch: s.batch, Threads: threads, Compression: o.Compression, Warnings: net.Warnings, Seconds: map[string]float64{"total": time.Since(began).Seconds()}, Version: o.Version}
 	if m.Compression == "" {
 		m.Compression = "none"

@@ -4,6 +4,7 @@ import (
 	"strings"
 
 	"cortexmap/internal/onnx"
+	"cortexmap/internal/ort"
 )
 
 // rounding is how an integer tensor stands for numbers: scale · (x − zero).
@@ -60,4 +61,36 @@ func (n *Network) numbers(b *onnx.Builder, tensor string) string {
 		x = b.Op("DequantizeLinear", inputs)
 	}
 	return b.Op("Cast", []string{x}, onnx.Int("to", int64(onnx.Float32))) // removed by ONNX Runtime where it changes nothing
+}
+
+// Operators whose products are of integers. QuantizeLinear stands among them because the library makes integer products of
+// what lies between it and DequantizeLinear.
+var integerOps = words("QuantizeLinear DynamicQuantizeLinear DynamicQuantizeMatMul ConvInteger MatMulInteger MatMulNBits QLinearConv QLinearMatMul QGemm")
+
+// precision is the narrowest type that the network's products are made of, as far as the file decides: its operators, else
+// its weights. CPUs compute binary16 in float32.
+func (n *Network) precision() string {
+	narrow := "float32"
+	for _, t := range n.Model.Graph.Initializers {
+		if t.Type == onnx.Float16 || t.Type == onnx.BFloat16 {
+			narrow = t.Type.String()
+		}
+	}
+	for _, node := range n.Model.Graph.Nodes {
+		if integerOps[node.Op] {
+			narrow = "int8"
+		}
+	}
+	if n.device == ort.CUDA && narrow == "float32" {
+		return "float32, without TF32"
+	}
+	return narrow
+}
+
+// provider is the library's name of what the network runs on.
+func (n *Network) provider() string {
+	if n.device == ort.CUDA {
+		return "CUDAExecutionProvider"
+	}
+	return "CPUExecutionProvider"
 }

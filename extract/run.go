@@ -89,9 +89,10 @@ type extraction struct {
 	threads int
 	part    int // rows in a part
 	donors  []*donor
-	free    bool    // tokens don't depend on the batch, to the last bit
-	first   *result // the first batch, where the session that it was checked on stays; nil once written
-	done    int     // images finished
+	free    bool           // tokens don't depend on the batch, to the last bit
+	first   *result        // the first batch, where the session that it was checked on stays; nil once written
+	nodes   map[string]int // that each provider ran
+	done    int            // images finished
 	copied  int
 	lost    []int
 	seconds map[string]float64
@@ -350,7 +351,7 @@ func (x *extraction) finish() (store.Manifest, error) {
 	images := x.set.Digest()
 	m := store.Manifest{Key: x.o.Key, Model: x.net.Ref(x.o.Name), ImageSet: x.set.Name, ImagesSHA256: hex.EncodeToString(images[:]),
 		Images: x.set.Len() - len(x.lost), Grid: x.o.grid(), Protocol: x.o.protocol(), Preprocessing: describeCard(x.o.card(x.net)),
-		Precision: "float32", Provider: x.provider(), Library: x.rt.Version(), Batch: x.plan.batch, Threads: x.threads, Compression: x.compression(),
+		Precision: x.net.precision(), Provider: x.net.provider(), Nodes: x.nodes, Library: x.rt.Version(), Batch: x.plan.batch, Threads: x.threads, Compression: x.compression(),
 		Settings: x.o.Settings, BatchFree: x.free, Copied: x.copied, Components: x.kept,
 		Warnings: x.net.Warnings, Seconds: x.seconds, Version: x.o.Version}
 	for _, row := range x.lost {
@@ -359,6 +360,10 @@ func (x *extraction) finish() (store.Manifest, error) {
 	if len(x.lost) > 0 {
 		m.Warnings = append(m.Warnings[:len(m.Warnings):len(m.Warnings)], store.Warning{ID: "pictures-left-out",
 			Text: fmt.Sprintf("%d of %d pictures could not be decoded and are left out", len(x.lost), x.set.Len())})
+	}
+	if on := x.nodes["CPUExecutionProvider"]; on > 0 && x.net.device == ort.CUDA {
+		m.Warnings = append(m.Warnings[:len(m.Warnings):len(m.Warnings)], store.Warning{ID: "cuda-partly",
+			Text: fmt.Sprintf("%d of the network's nodes ran on the CPU, %d on CUDA: every crossing is a copy", on, x.nodes["CUDAExecutionProvider"])})
 	}
 	for _, d := range x.donors {
 		if d.rows > 0 {
@@ -372,13 +377,6 @@ func (x *extraction) finish() (store.Manifest, error) {
 		return m, err
 	}
 	return m, x.tidy()
-}
-
-func (x *extraction) provider() string {
-	if x.net.device == ort.CUDA {
-		return "CUDAExecutionProvider"
-	}
-	return "CPUExecutionProvider"
 }
 
 func (x *extraction) compression() string {

@@ -91,6 +91,9 @@ func TestRunStoresTokens(t *testing.T) {
 	if m.Images != 7 || m.Batch != 2 || m.Protocol != Sound || m.Model.SHA256 == "" || m.Library != rt.Version() {
 		t.Errorf("manifest is %+v", m)
 	}
+	if len(m.Nodes) != 1 || m.Nodes["CPUExecutionProvider"] < 6 || m.Precision != "float32" {
+		t.Errorf("of %d nodes, on %v, at %s", len(net.Model.Graph.Nodes), m.Nodes, m.Precision)
+	}
 	if d := cmp.Diff([]int{2, 4, 6, 7}, steps); d != "" {
 		t.Error("progress", d)
 	}

@@ -75,6 +75,13 @@ func TestVariants(t *testing.T) {
 				if net.dynamic != (form == "dynamic") {
 					t.Errorf("quantised over the batch: %v", net.dynamic)
 				}
+				precision := map[string]string{"half": "float16", "halfio": "float16", "qdq": "int8", "qoperator": "int8", "dynamic": "int8"}[form]
+				if precision == "" {
+					precision = "float32"
+				}
+				if net.precision() != precision {
+					t.Errorf("precision is %s, want %s", net.precision(), precision)
+				}
 			})
 		}
 	}

@@ -41,9 +41,11 @@ func (c *inspectCmd) Run(e *env) error {
 			return err
 		}
 		defer rt.Close()
-		if o.Device, _, err = rt.Device(e.flags.Device); err != nil {
+		var note string
+		if o.Device, note, err = rt.Device(e.flags.Device); err != nil {
 			return err
 		}
+		e.log.Info(note)
 		o.NoRun = false
 		if net, err = extract.OpenNetwork(e.ctx, rt, c.Model, o); err != nil {
 			return err

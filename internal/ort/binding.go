@@ -99,6 +99,9 @@ func setOptions(so *yalue.SessionOptions, o Options) error {
 		func() error { return so.SetMemPattern(!o.NoArena) },
 		func() error { return addCUDA(so, o) },
 	}
+	if o.Profile != "" {
+		steps = append(steps, func() error { return so.EnableProfiling(o.Profile) })
+	}
 	for key, v := range configEntries(o) {
 		steps = append(steps, func() error { return so.AddSessionConfigEntry(key, v) })
 	}

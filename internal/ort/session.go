@@ -27,7 +27,8 @@ type Options struct {
 	ExternalFolder string
 	// NoFallback refuses a graph of which CUDA can't run every node, instead of running those on the CPU.
 	NoFallback bool
-	GPUMemory  int64 // bytes that CUDA's arena may take; 0: no bound
+	GPUMemory  int64  // bytes that CUDA's arena may take; 0: no bound
+	Profile    string // Placement.Prefix: note which provider runs each node; "": don't
 }
 
 // configEntries are the settings that ONNX Runtime takes as text. It accepts unknown keys silently.

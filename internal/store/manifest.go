@@ -48,9 +48,10 @@ type Manifest struct {
 	Grid          int                `json:"grid"`                    // fit grid, cells a side; 0: native grids
 	Protocol      string             `json:"protocol"`                // sound or paper
 	Preprocessing any                `json:"preprocessing"`
-	Precision     string             `json:"precision"` // of the forward pass, e.g. float32
-	Provider      string             `json:"provider"`  // e.g. CPUExecutionProvider
-	Library       string             `json:"library"`   // ONNX Runtime's version
+	Precision     string             `json:"precision"`       // of the forward pass, e.g. float32
+	Provider      string             `json:"provider"`        // e.g. CPUExecutionProvider
+	Nodes         map[string]int     `json:"nodes,omitempty"` // of the network's graph, as the library optimised it, that each provider ran
+	Library       string             `json:"library"`         // ONNX Runtime's version
 	Batch         int                `json:"batch"`
 	Threads       int                `json:"threads"`
 	Compression   string             `json:"compression"`
