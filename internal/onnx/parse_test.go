@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -222,6 +223,11 @@ func FuzzParse(f *testing.F) {
 		var known *fault.Error
 		if err != nil && !errors.As(err, &known) {
 			t.Errorf("%v is no fault", err)
+		}
+		if err == nil {
+			if p := m.Products(224); !(p >= 0) || math.IsInf(p, 1) {
+				t.Errorf("%v products", p)
+			}
 		}
 	})
 }

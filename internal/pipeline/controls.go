@@ -69,7 +69,7 @@ func (r *setting) control(m *mapped, how way, seed int) {
 		default:
 			continue // turned maps need no fit
 		}
-		c := &control{Kind: kind, Of: m, mapped: &mapped{Setting: r, Network: n, Brain: m.Brain, shuffled: shuffle, tokens: r.graph.Find(r.featuresKey(n, m.Brain).digest)}}
+		c := &control{Kind: kind, Of: m, mapped: &mapped{Setting: r, Network: n, Brain: m.Brain, how: how, shuffled: shuffle, tokens: r.graph.Find(r.featuresKey(n, m.Brain).digest)}}
 		k := r.mappingKey(n, m.Brain, how, seed)
 		if shuffle {
 			k = newKey("shuffled mapping", mappingVersion, "mapping", k.digest, "shuffle", controlSeed)

@@ -2,147 +2,245 @@ package pipeline
 
 import (
 	"path/filepath"
+	"slices"
 
+	"cortexmap/analyze"
+	"cortexmap/fit"
 	"cortexmap/internal/tasks"
 )
 
-// What a task is expected to take before anything like it was done here. Two cores of 2025, about 100 GFLOP/s
-// together; a rough guide, which the folder's own finished tasks replace as soon as there are some.
+// What a task is expected to take, before anything like it was done here. Times are of one core: products of networks
+// at about 80 GFLOP/s, a fit's and a ridge's as they were measured on the 2 cores of 2025 that this was written on. They
+// are right within a factor of two there, and the folder's own finished tasks correct them as soon as there are some.
+//
+//	tokens     N (c₁ + c₂ P)                                   N pictures, P products by weights a picture
+//	fit        N W c₃ + D W c₄ + N V c₅                        W the sum of the layers' widths, V units, D images of the descent
+//	  paper    N W c₆ · epochs                                 every layer in every step
+//	ridge      N² W c₇ + s N³ c₈                               s kernels that are solved: layers, or mixtures of them
+//
+// Memory is beside a base the responses [N, V], the channels of the pictures that a fit goes through, L [65, 128] half
+// floats a picture, and of ridge the kernels [N, N]. Pages of mapped files are not in it: the kernel takes them back.
 const (
-	extractMS     = 8.0 // milliseconds an image, of decoding and feeding
-	extractMSper  = 3.5 // and a million parameters
-	fitSeconds    = 480 // the default fit at paper scale, see below
-	fitImages     = 9000
-	fitUnits      = 37_984
-	fitWidths     = 12 * 768
-	fitFloor      = 2.0
-	fitMemory     = 2.7e9 // beside the responses
+	decodeSeconds  = 0.003   // c₁
+	productSeconds = 26e-12  // c₂
+	initSeconds    = 7.6e-6  // c₃
+	descentSeconds = 2.3e-6  // c₄
+	unitSeconds    = 2e-7    // c₅
+	paperSeconds   = 5.4e-6  // c₆
+	kernelSeconds  = 1.6e-9  // c₇: 2 · 65 operations
+	solveSeconds   = 0.63e-9 // c₈
+	fitFloor       = 2.0
+
+	responseSeconds = 42.0
+	resultSeconds   = 6.0  // a mapping's analyses, maps and plates
+	spinSeconds     = 60.0 // its maps turned on the sphere
+	resultDisk      = 5e6  // a mapping's
+
 	baseMemory    = 0.4e9 // ONNX Runtime, sessions, file buffers
-	resultSeconds = 3.0   // a mapping's analyses, maps and plates
-	tokenBytes    = 65 * 2
-	estimatedOn   = 2.0 // cores
+	channelMemory = 65 * 128 * 2
+	mostChannels  = 7200 // pictures whose channels are held at once
+	weightMemory  = 24 * 128
+
+	tokenBytes     = 65 * 2
+	perParameter   = 200 // products, of a network in which none could be counted
+	bandedMixtures = 20  // that banded ridge tries
 )
 
 // estimate sets every task's cost: time from the records of finished tasks of the same kind where there are
 // some, memory and disk from the sizes of what is read and written.
 func (r *run) estimate() {
-	rates := r.rates()
-	for _, s := range r.settings {
-		for _, b := range r.brains {
-			for _, n := range s.networks {
-				if t := r.graph.Find(s.featuresKey(n, b).digest); t != nil {
-					r.costOfFeatures(t, s, n, b, rates)
-				}
-			}
-		}
-	}
-	if j := r.judge; j != nil {
-		for _, b := range r.brains {
-			if t := r.graph.Find(j.by.featuresKey(j.network, b).digest); t != nil {
-				r.costOfFeatures(t, j.by, j.network, b, rates)
-			}
-		}
-	}
-	for _, m := range r.mappings {
-		r.costOfMapping(m, rates)
-	}
-	for _, t := range r.graph.Tasks {
-		switch t.Kind {
-		case "responses":
-			set(t, 40*estimatedOn/float64(r.threads), rates)
-			t.Cost.Memory, t.Cost.Disk = 1.2e9, 25e6
-		case "results":
-			set(t, resultSeconds*float64(len(r.mappings)), rates)
-			t.Cost.Memory = int64(baseMemory)
-			for _, m := range r.mappings {
-				t.Cost.Memory += m.task.Cost.Disk * 3
-				t.Cost.Disk += 5e6
-			}
-		}
-	}
+	e := &estimator{run: r}
+	e.all()
+	e.measure()
+	e.all()
 }
 
-func (r *run) costOfFeatures(t *tasks.Task, s *setting, n *network, b *brain, rates map[string]rate) {
-	images := float64(s.shown(b).Len())
-	t.Cost.Memory = int64(baseMemory) + 2*n.file.Model.Size + 64<<20
-	t.Cost.Disk = int64(images * float64(n.widths()) * tokenBytes)
-	million := float64(n.file.Model.Parameters) / 1e6
-	set(t, images/1000*(extractMS+extractMSper*million)*estimatedOn/float64(r.threads), rates)
-}
-
-func (r *run) costOfMapping(m *mapped, rates map[string]rate) {
-	t, b := m.task, m.Brain
-	images, units, widths := float64(b.Images.Len()), float64(b.Units), float64(m.Network.widths())
-	if n := m.Setting.Config.Fit.Images; n > 0 {
-		images = min(images, float64(n))
-	}
-	scale := 0.3*units/fitUnits + 0.7*widths/fitWidths
-	t.Cost.Memory = int64(baseMemory + fitMemory*scale + 4*units*float64(b.Images.Len()))
-	t.Cost.Disk = int64(4 * (units*128 + 256*widths + units*(30+4*float64(len(m.Network.file.Layers)))))
-	set(t, max(fitFloor, fitSeconds*images/fitImages*scale*estimatedOn/float64(r.threads)), rates)
-}
-
-// widths is the sum of the layers' widths, as far as the file declares them; a layer of unknown width counts
-// as 512.
-func (n *network) widths() int {
-	sum := 0
-	for _, l := range n.file.Layers {
-		if l.Width > 0 {
-			sum += l.Width
-		} else {
-			sum += 512
-		}
-	}
-	return sum
+// estimator estimates once, compares with what finished tasks took, and estimates again.
+type estimator struct {
+	*run
+	rates map[string]rate // by what is estimated alike
+	alike map[*tasks.Task]string
 }
 
 // rate is measured against estimated time.
 type rate struct{ measured, estimated float64 }
 
-// set takes the estimate of a task's time, corrected by what finished tasks of its kind took.
-func set(t *tasks.Task, seconds float64, rates map[string]rate) {
-	t.Cost.Seconds = seconds
-	if r := rates[t.Kind]; r.estimated > 0 {
+func (e *estimator) all() {
+	e.alike = map[*tasks.Task]string{}
+	for _, s := range e.settings {
+		for _, b := range e.brains {
+			for _, n := range s.networks {
+				if t := e.graph.Find(s.featuresKey(n, b).digest); t != nil {
+					e.features(t, s, n, b)
+				}
+				if t := s.native(n, b); t != nil {
+					e.native(t, n, len(s.named[b]))
+				}
+			}
+		}
+	}
+	if j := e.judge; j != nil {
+		for _, b := range e.brains {
+			if t := e.graph.Find(j.by.featuresKey(j.network, b).digest); t != nil {
+				e.features(t, j.by, j.network, b)
+			}
+		}
+	}
+	for _, m := range e.mappings {
+		e.mapping(m)
+	}
+	for _, c := range e.controlled {
+		if c.Kind == analyze.RandomWeights {
+			e.features(c.tokens, c.Setting, c.Network, c.Brain)
+		}
+		e.mapping(c.mapped)
+	}
+	for _, t := range e.graph.Tasks {
+		switch t.Kind {
+		case "responses":
+			e.set(t, t.Kind, responseSeconds)
+			t.Cost.Memory, t.Cost.Disk = 1.2e9, 25e6
+		case "results":
+			e.results(t)
+		}
+	}
+}
+
+func (e *estimator) features(t *tasks.Task, s *setting, n *network, b *brain) {
+	images := float64(s.shown(b).Len())
+	t.Cost.Memory = int64(baseMemory) + 2*n.file.Model.Size + 64<<20
+	t.Cost.Disk = int64(images * float64(n.widths()) * tokenBytes)
+	e.set(t, t.Kind, images*n.seconds())
+}
+
+// native is tokens on the layers' own grids; a grid that the file doesn't declare counts as one of 14 × 14.
+func (e *estimator) native(t *tasks.Task, n *network, images int) {
+	tokens := 0
+	for _, l := range n.file.Layers {
+		places := l.Grid[0] * l.Grid[1]
+		if places == 0 {
+			places = 14 * 14
+		}
+		tokens += (places + 1) * width(l.Width)
+	}
+	t.Cost.Memory = int64(baseMemory) + 2*n.file.Model.Size + 64<<20
+	t.Cost.Disk = int64(images) * int64(tokens) * 2
+	e.set(t, t.Kind, float64(images)*n.seconds())
+}
+
+// seconds is what a picture takes one core.
+func (n *network) seconds() float64 {
+	if n.products == 0 {
+		n.products = n.file.Model.Products(n.file.Card.Size)
+		if n.products == 0 {
+			n.products = perParameter * float64(n.file.Model.Parameters)
+		}
+	}
+	return decodeSeconds + productSeconds*n.products
+}
+
+func (e *estimator) mapping(m *mapped) {
+	t, b := m.task, m.Brain
+	all, units, widths, layers := float64(b.Images.Len()), float64(b.Units), float64(m.Network.widths()), float64(len(m.Network.file.Layers))
+	images := all
+	if n := m.Setting.Config.Fit.Images; n > 0 {
+		images = min(images, float64(n))
+	}
+	responses := 4 * units * all
+	predicted := 2 * units * all * m.Setting.Config.Fit.Split.Test // half floats
+	if m.how.baseline() {
+		solved, kept := layers, 3.0 // kernels: of one layer, scaled, and its factor
+		switch m.how.method {
+		case fit.RidgeAll:
+			solved, kept = 1, layers+2
+		case fit.Banded:
+			solved, kept = bandedMixtures, layers+2
+		}
+		t.Cost.Memory = int64(baseMemory + responses + kept*8*images*images)
+		t.Cost.Disk = int64(units*(60+8*layers) + predicted)
+		e.set(t, "ridge", max(fitFloor, kernelSeconds*images*images*widths+solveSeconds*solved*images*images*images))
+		return
+	}
+	t.Cost.Memory = int64(baseMemory + responses + channelMemory*layers*min(images, mostChannels) + weightMemory*(widths+units))
+	t.Cost.Disk = int64(4*(units*128+256*widths+units*(30+4*layers)) + predicted)
+	e.set(t, "fit", max(fitFloor, m.fitSeconds(images, units, widths)))
+}
+
+// fitSeconds is what a FactorTopy fit takes one core.
+func (m *mapped) fitSeconds(images, units, widths float64) float64 {
+	s, err := m.Setting.settings()
+	if err != nil {
+		return 0 // the fit will say so
+	}
+	if m.Setting.Config.Fit.Protocol == "paper" {
+		return paperSeconds * images * widths * s.Epochs
+	}
+	descent := s.Epochs * images
+	if s.Images > 0 {
+		descent = min(descent, float64(s.Images))
+	}
+	return initSeconds*images*widths + descentSeconds*descent*widths + unitSeconds*images*units
+}
+
+func (e *estimator) results(t *tasks.Task) {
+	seconds := resultSeconds * float64(len(e.mappings))
+	t.Cost.Memory, t.Cost.Disk = int64(baseMemory), 0
+	for _, m := range e.mappings {
+		if m.Brain.geometry != nil && slices.Contains(m.Setting.controls(), analyze.Spun) {
+			seconds += spinSeconds
+		}
+		t.Cost.Memory += m.task.Cost.Disk * 3
+		t.Cost.Disk += resultDisk
+	}
+	e.set(t, t.Kind, seconds)
+}
+
+// widths is the sum of the layers' widths, as far as the file declares them.
+func (n *network) widths() int {
+	sum := 0
+	for _, l := range n.file.Layers {
+		sum += width(l.Width)
+	}
+	return sum
+}
+
+// width is a layer's, or what stands for one that the file doesn't declare.
+func width(declared int) int {
+	if declared > 0 {
+		return declared
+	}
+	return 512
+}
+
+// set takes the estimate of a task's time on one core, corrected by what finished tasks took that are estimated alike.
+func (e *estimator) set(t *tasks.Task, alike string, seconds float64) {
+	e.alike[t] = alike
+	t.Cost.Seconds = seconds / float64(e.threads)
+	r := e.rates[alike]
+	if t.Cost.Measured = r.estimated > 0; t.Cost.Measured {
 		t.Cost.Seconds *= r.measured / r.estimated
-		t.Cost.Measured = true
 	}
 }
 
 // maxRecords bounds how many finished tasks of a kind are read for their times.
 const maxRecords = 50
 
-// rates compares what finished tasks took with what had been expected of them.
-func (r *run) rates() map[string]rate {
-	rates := map[string]rate{}
-	read := map[string]int{}
-	expected := map[*tasks.Task]float64{}
-	unmeasured := map[string]rate{}
-	for _, s := range r.settings {
-		for _, b := range r.brains {
-			for _, n := range s.networks {
-				if t := r.graph.Find(s.featuresKey(n, b).digest); t != nil && t.State.Finished() && read[t.Kind] < maxRecords {
-					read[t.Kind]++
-					r.costOfFeatures(t, s, n, b, unmeasured)
-					expected[t] = t.Cost.Seconds
-				}
-			}
+// measure compares what finished tasks took with what was expected of them.
+func (e *estimator) measure() {
+	rates, read := map[string]rate{}, map[string]int{}
+	for _, t := range e.graph.Tasks {
+		alike := e.alike[t]
+		if !t.State.Finished() || read[alike] == maxRecords {
+			continue
 		}
-	}
-	for _, m := range r.mappings {
-		if m.task.State.Finished() && read[m.task.Kind] < maxRecords {
-			read[m.task.Kind]++
-			r.costOfMapping(m, unmeasured)
-			expected[m.task] = m.task.Cost.Seconds
-		}
-	}
-	for t, seconds := range expected {
-		record, err := tasks.ReadRecord(filepath.Join(r.out, filepath.FromSlash(t.Folder)))
+		read[alike]++
+		record, err := tasks.ReadRecord(filepath.Join(e.out, filepath.FromSlash(t.Folder)))
 		if err != nil || record.Seconds <= 0 || record.Threads < 1 {
 			continue // an estimate goes without it
 		}
-		old := rates[t.Kind]
+		old := rates[alike]
 		// A record of other threads counts as if they had shared the work fairly.
-		rates[t.Kind] = rate{old.measured + record.Seconds*float64(record.Threads)/float64(r.threads), old.estimated + seconds}
+		rates[alike] = rate{old.measured + record.Seconds*float64(record.Threads)/float64(e.threads), old.estimated + t.Cost.Seconds}
 	}
-	return rates
+	e.rates = rates
 }

@@ -51,6 +51,7 @@ type mapped struct {
 	Brain    *brain
 	task     *tasks.Task
 	tokens   *tasks.Task
+	how      way
 	shuffled bool // a control: its responses belong to other pictures
 }
 
@@ -118,7 +119,7 @@ func (r *setting) ways(b *brain) []way {
 func (r *setting) mapping(n *network, b *brain, how way, seed int) *mapped {
 	k := r.mappingKey(n, b, how, seed)
 	word := how.word(r.Config.Fit.Protocol)
-	m := &mapped{Setting: r, Network: n, Brain: b, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
+	m := &mapped{Setting: r, Network: n, Brain: b, how: how, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
 	name := fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed)
 	if r.Label != "" {
 		name += ", " + r.Label

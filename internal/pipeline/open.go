@@ -35,6 +35,7 @@ type network struct {
 	weights  string       // digest of the file and of those that hold its weights
 	file     *extract.Network
 	original *network // whose weights this one's are drawn from; nil: its weights are its own
+	products float64  // multiplications by weights that a picture takes; 0: not counted yet
 
 	mu     sync.Mutex // of probing
 	opened bool       // file has been probed by running it
