@@ -123,6 +123,19 @@ func TestUnfitted(t *testing.T) {
 	run(t, Input{Mapping: m, R2Top: math.NaN()})
 }
 
+// TestRowsAreTold: every table says by which method and ablation its rows were made, since a run joins those of many.
+func TestRowsAreTold(t *testing.T) {
+	m := sample(5, 4, map[string]float64{"A": 0, "B": 0.5, "C": 1}, "A", "B", "C")
+	m.Info.Method, m.Info.Ablation = "factortopy", "centre"
+	r := run(t, Input{Mapping: m, Hierarchy: chain("A", "B", "C"), R2Top: math.NaN()})
+	for _, table := range append(r.Tables, ControlTable(m, []Control{LackingControl(Shuffled, "none")})) {
+		method, ablation := table.Column("method"), table.Column("ablation")
+		if method < 0 || ablation < 0 || len(table.Rows) == 0 || table.Rows[0][method] != "factortopy" || table.Rows[0][ablation] != "centre" {
+			t.Errorf("%s: columns %d and %d of %v", table.Name, method, ablation, table.Rows)
+		}
+	}
+}
+
 // TestROIs: regions come in the hierarchy's order, an empty one has its row, and means leave missing numbers out.
 func TestROIs(t *testing.T) {
 	m := sample(5, 2, map[string]float64{"B": 0.5, "A": 1}, "B", "A", "other")

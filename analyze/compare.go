@@ -194,7 +194,7 @@ func twoSided(x stats.Interval) float64 {
 }
 
 // pOf is the two-sided p of a difference under a normal null with this sd. Without spread (the same change
-// everywhere) there is nothing to hold a difference against: NaN, and 1 for no difference.
+// everywhere) there is nothing to hold a difference against: NaN, and 1 for no difference. Never below leastP.
 func pOf(difference, sd float64) float64 {
 	switch {
 	case math.IsNaN(difference) || math.IsNaN(sd):
@@ -204,8 +204,12 @@ func pOf(difference, sd float64) float64 {
 	case sd == 0:
 		return nan
 	}
-	return math.Erfc(math.Abs(difference) / sd / math.Sqrt2)
+	return max(leastP, math.Erfc(math.Abs(difference)/sd/math.Sqrt2))
 }
+
+// leastP is the smallest p that is told: nothing measured is normal further out than eight standard deviations, and 0
+// would be a lie.
+const leastP = 1e-15
 
 // discover fills Q.
 func (c *Change) discover() {

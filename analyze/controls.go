@@ -3,6 +3,7 @@ package analyze
 import (
 	"context"
 	"math"
+	"strings"
 
 	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
@@ -42,7 +43,7 @@ func LackingControl(name, reason string) Control {
 
 // CompareControl sets a mapping beside its control: R² of all units and of each region, with the spatial interval of
 // the difference map and a two-sided p of no difference (Q after Benjamini and Hochberg over the regions), and the
-// slope of shares. Of shuffled images also the part of the vertices whose R² is above the null's at a false discovery
+// slope of shares likewise. Of shuffled images also the part of the vertices whose R² is above the null's at a false discovery
 // rate of 0.05, where the null are all vertices of the shuffled fit together:
 //
 //	p_v = (1 + #{null ≥ R²_v}) / (1 + n)
@@ -94,19 +95,35 @@ func CompareControl(ctx context.Context, name string, in Input, control *store.M
 		out[1+k].Q = q
 	}
 	if len(in.Hierarchy.Levels) > 1 && m.Selector != nil && control.Selector != nil {
-		r := row("slope", "")
-		own := align(in, field, "share", "rois", depths(m, "share"))
-		other := in
-		other.Mapping = control
-		off := &Field{off: true}
-		r.Value, r.Null = own.Slope.Estimate, align(other, off, "share", "rois", depths(control, "share")).Slope.Estimate
-		r.Gain.Estimate = r.Value - r.Null
-		out = append(out, r)
+		out = append(out, compareSlopes(row("slope", ""), in, control, field))
 	}
 	if name == Shuffled {
 		out = append(out, aboveNull(row("vertices_q05", ""), a, b))
 	}
 	return out, nil
+}
+
+// compareSlopes is the slope beside the control's; the interval is that of the slope of the difference map.
+func compareSlopes(r Control, in Input, control *store.Mapping, field *Field) Control {
+	a, b := depths(in.Mapping, "share"), depths(control, "share")
+	difference := make([]float64, len(a))
+	for i := range a {
+		if difference[i] = a[i] - b[i]; !math.IsNaN(difference[i]) {
+			r.N++
+			continue
+		}
+		a[i], b[i] = nan, nan // the same units on both sides
+	}
+	off := &Field{off: true}
+	slope := func(f *Field, y []float64) Interval { return align(in, f, "share", "rois", y).Slope }
+	r.Value, r.Null = slope(off, a).Estimate, slope(off, b).Estimate
+	gain := align(in, field.fork(), "depth over the control", "rois", difference)
+	if r.Gain = gain.Slope; math.IsNaN(r.Gain.Estimate) {
+		r.Reason = strings.Join(gain.Reasons, "; ")
+	} else if r.P = twoSided(r.Gain); math.IsNaN(r.P) {
+		r.Reason = "no place on a surface, or too few units: no spatial interval"
+	}
+	return r
 }
 
 // aboveNull counts the vertices that are above a pooled null.
@@ -127,7 +144,7 @@ func aboveNull(r Control, x, null []float64) Control {
 			n++
 		}
 	}
-	r.Value = float64(n) / float64(len(p))
+	r.Value, r.Reason = float64(n)/float64(len(p)), "a part of the units, tested one by one: nothing to subtract"
 	return r
 }
 
@@ -198,12 +215,12 @@ func levelsOf(in Input) []float64 {
 // ControlTable is controls.csv.
 func ControlTable(m *store.Mapping, rows []Control) *Table {
 	t := &Table{Name: "controls", Title: "Controls", Note: "random_weights: the same graph, its weights drawn anew. shuffled: refitted with the responses given to other images. spin: maps turned on the sphere; lo and hi are then the null's middle 95 %.", Columns: []Column{
-		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"control", "random_weights, shuffled, spin"}, {"what", "r2, slope, vertices_q05 (part of the units above the shuffled fit’s, FDR 0.05), or the maps compared (r)"},
+		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", ""}, {"ablation", "what is taken away"}, {"control", "random_weights, shuffled, spin"}, {"what", "r2, slope, vertices_q05 (part of the units above the shuffled fit’s, FDR 0.05), or the maps compared (r)"},
 		{"roi", "region; empty: all units"}, {"value", "of the mapping"}, {"control_value", "of the control; the null’s mean"}, {"difference", "value − control_value"}, {"lo", "95 % spatial interval of the difference"}, {"hi", ""},
-		{"p", "two-sided"}, {"q", "false discovery rate"}, {"n", "units compared, or draws of the null"}, {"reason", "of what is missing"}, simulatedColumn,
+		{"p", "two-sided; 1e-15 is that or less"}, {"q", "false discovery rate"}, {"n", "units compared, or draws of the null"}, {"reason", "of what is missing"}, simulatedColumn,
 	}}
 	for _, r := range rows {
-		t.Add(m.Info.Model, m.Info.Subject, m.Info.Seed, m.Info.Protocol, r.Control, r.What, r.ROI, r.Value, r.Null, r.Gain.Estimate, r.Gain.Lo, r.Gain.Hi, r.P, r.Q, r.N, r.Reason, m.Info.Simulated)
+		t.Add(m.Info.Model, m.Info.Subject, m.Info.Seed, m.Info.Protocol, m.Info.Method, ablationOf(&m.Info), r.Control, r.What, r.ROI, r.Value, r.Null, r.Gain.Estimate, r.Gain.Lo, r.Gain.Hi, r.P, r.Q, r.N, r.Reason, m.Info.Simulated)
 	}
 	return t
 }

@@ -91,8 +91,25 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 			r.Maps = append(r.Maps, m)
 		}
 	}
+	for _, t := range r.Tables {
+		identify(t, &in.Mapping.Info)
+	}
 	r.Warnings = warnings(in, r)
 	return r, nil
+}
+
+// identify adds the columns method and ablation, without which the rows of a run's mappings can't be told apart.
+func identify(t *Table, i *store.FitInfo) {
+	if t.Column("method") < 0 {
+		behind := "protocol"
+		if t.Column(behind) < 0 {
+			behind = "seed"
+		}
+		t.Insert(behind, Column{"method", "factortopy, factortopy_free, or a baseline"}, i.Method)
+	}
+	if t.Column("ablation") < 0 {
+		t.Insert("method", Column{"ablation", "what is taken away from FactorTopy"}, ablationOf(i))
+	}
 }
 
 // warnings are what a reader must know before any number.

@@ -31,7 +31,7 @@ type Retinotopy struct {
 	// against the atlas, over the vertices that it has:
 	NAtlas     int
 	EccR       float64 // Spearman of the eccentricities
-	AngleR     float64 // circular correlation of the angles
+	AngleR     float64 // circular correlation of the angles (stats.Circular)
 	AngleError float64 // median |difference| of the angles, degrees
 	Reason     string
 }
@@ -133,7 +133,7 @@ func Planted(m *store.Mapping) *Atlas {
 
 // RetinotopyTable is retinotopy.csv.
 func RetinotopyTable(m *store.Mapping, atlas *Atlas, rows []Retinotopy) *Table {
-	t := &Table{Name: "retinotopy", Title: "Implied retinotopy", Note: "Of the units whose local share is at least 0.1. Angles are counter-clockwise from the right horizontal meridian; the picture’s centre is taken as fixation. Circular correlation after Jammalamadaka and SenGupta 2001.", Columns: []Column{
+	t := &Table{Name: "retinotopy", Title: "Implied retinotopy", Note: "Of the units whose local share is at least 0.1. Angles are counter-clockwise from the right horizontal meridian; the picture’s centre is taken as fixation. Circular correlation after Fisher and Lee 1983: 1 also for angles that are all turned alike, which angle_error shows.", Columns: []Column{
 		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"roi", "region; empty: all units"}, {"n_vertices", "fitted units that read local tokens"},
 		{"x_lh_mean", "mean x of the left hemisphere’s, −1 left … 1 right"}, {"x_rh_mean", "of the right hemisphere’s"}, {"contralateral", "part that looks at the other side, 0..1"}, {"ecc_mean", "degrees of visual angle"},
 		{"atlas", "what it is compared with"}, {"n_atlas", "units in both"}, {"ecc_r", "Spearman of eccentricities"}, {"angle_r", "circular correlation of angles"}, {"angle_error", "median |difference|, degrees"}, {"reason", "of what is missing"}, simulatedColumn,

@@ -24,10 +24,32 @@ func TestCircular(t *testing.T) {
 			t.Errorf("%s: %v", name, r)
 		}
 	}
+	// Two hemispheres that look at opposite sides have no mean direction to speak of. The correlation is the pairs' all the same.
+	for seed := range uint64(50) {
+		random := rand.New(rand.NewPCG(seed, 2))
+		var a, b []float64
+		for i := range 30 {
+			x := float64(i%2)*math.Pi + 0.5*random.NormFloat64()
+			a, b = append(a, x), append(b, x+0.1*random.NormFloat64())
+		}
+		if r := Circular(a, b); !(r > 0.8) { // of one side alone 0.5/√(0.5²+0.1²) = 0.98, with 30 pairs at least 0.9
+			t.Errorf("two sides, seed %d: %v", seed, r)
+		}
+		var num, aa, bb float64
+		for i := range a {
+			for j := range i {
+				x, y := math.Sin(a[i]-a[j]), math.Sin(b[i]-b[j])
+				num, aa, bb = num+x*y, aa+x*x, bb+y*y
+			}
+		}
+		if r, want := Circular(a, b), num/math.Sqrt(aa*bb); math.Abs(r-want) > 1e-12 {
+			t.Errorf("%v, pair by pair %v", r, want)
+		}
+	}
 	if r := Circular([]float64{1, 1}, []float64{2, 3}); !math.IsNaN(r) {
 		t.Errorf("a constant: %v", r)
 	}
 	if r := Circular([]float64{0, math.Pi}, []float64{1, 2}); !math.IsNaN(r) {
-		t.Errorf("no mean direction: %v", r)
+		t.Errorf("half a turn and nothing between: %v", r)
 	}
 }
