@@ -65,3 +65,11 @@ func ablationOf(i *store.FitInfo) string {
 	}
 	return i.Ablation
 }
+
+// MethodOf is a mapping's method with what was taken away: fits that differ in it are no seeds of each other.
+func MethodOf(i *store.FitInfo) string {
+	if a := ablationOf(i); a != "" && a != "no_topology" { // factortopy_free says that one
+		return i.Method + ", " + a
+	}
+	return i.Method
+}

@@ -148,7 +148,7 @@ func members(all []Fitted) (out []Member) {
 	place := map[key]int{}
 	for _, f := range all {
 		i := &f.Mapping.Info
-		k := key{Network{i.Family, i.Model, f.Size, i.Method, i.Protocol, i.Swept, i.Network.Parameters, len(i.Layers), i.Images}, population{i.Simulated, i.SubjectKind, i.Surface}}
+		k := key{Network{i.Family, i.Model, f.Size, MethodOf(i), i.Protocol, i.Swept, i.Network.Parameters, len(i.Layers), i.Images}, population{i.Simulated, i.SubjectKind, i.Surface}}
 		at, ok := place[k]
 		if !ok {
 			at = len(out)

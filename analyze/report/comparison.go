@@ -57,7 +57,7 @@ func (c Comparison) heading() string {
 // stem begins the names of its files.
 func (c Comparison) stem() string {
 	a, b := &c.Before.Info, &c.After.Info
-	return store.SafeName(fmt.Sprintf("%s-minus-%s_%s_%s", b.Model, a.Model, a.Subject, a.Method))
+	return store.SafeName(fmt.Sprintf("%s-minus-%s_%s_%s", b.Model, a.Model, a.Subject, analyze.MethodOf(a)))
 }
 
 // comparisonFigures are the plates and charts of a comparison.

@@ -10,7 +10,8 @@ import (
 	"cortexmap/internal/store"
 )
 
-// families adds what networks of one family and subjects of one kind give together: scaling and groups.
+// families adds what networks of one family, subjects of one kind, and fits to more and fewer images give together:
+// scaling, groups and data curves.
 func (j *joint) families(ctx context.Context, all []*fitted) error {
 	var in []analyze.Fitted
 	for _, f := range all {
@@ -22,6 +23,13 @@ func (j *joint) families(ctx context.Context, all []*fitted) error {
 	}
 	if s != nil {
 		j.sections = append(j.sections, report.ScalingSections(s)...)
+	}
+	curves, err := analyze.DataCurves(ctx, in)
+	if err != nil {
+		return err
+	}
+	if curves != nil {
+		j.sections = append(j.sections, report.DataSection(curves))
 	}
 	j.groups, err = analyze.Groups(ctx, in)
 	for _, g := range j.groups {

@@ -17,7 +17,6 @@ import (
 	"cortexmap/analyze"
 	"cortexmap/analyze/maps"
 	"cortexmap/analyze/report"
-	"cortexmap/fit"
 	"cortexmap/internal/config"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
@@ -402,11 +401,7 @@ func summaryRow(run report.Run) []string {
 		subject += " (simulated)"
 	}
 	s := analyze.Summarise(run.Mapping)
-	method := i.Method
-	if a := i.Ablation; a != "" && a != fit.NoAblation && a != fit.NoTopology { // the method says those
-		method += ", " + a
-	}
-	row := []string{i.Model, subject, method, strconv.Itoa(s.Fitted), number(s.R2), number(s.R2Norm), "", "", ""}
+	row := []string{i.Model, subject, analyze.MethodOf(i), strconv.Itoa(s.Fitted), number(s.R2), number(s.R2Norm), "", "", ""}
 	for _, a := range run.Results.Alignment {
 		if a.Quantity == "share" && a.Over == "rois" {
 			row[6] = fmt.Sprintf("%s [%s, %s]", number(a.Slope.Estimate), number(a.Slope.Lo), number(a.Slope.Hi))

@@ -33,7 +33,7 @@ func arms(all []*fitted) (out []*arm) {
 	place := map[armKey]*arm{}
 	for _, f := range all {
 		i := &f.Mapping.Info
-		key := armKey{i.Model, i.Subject, i.Protocol, i.Method, i.Swept}
+		key := armKey{i.Model, i.Subject, i.Protocol, analyze.MethodOf(i), i.Swept}
 		if place[key] == nil {
 			place[key] = &arm{key: key}
 			out = append(out, place[key])
@@ -139,7 +139,7 @@ func (j *joint) export(ctx context.Context, dir, version string) error {
 		name := c.After.Info.Model + "-minus-" + c.Before.Info.Model
 		i := c.Before.Info
 		i.Simulated = i.Simulated || c.After.Info.Simulated
-		if err := maps.WriteMaps(ctx, filepath.Join(dir, store.SafeName(name), store.SafeName(i.Protocol+"-"+i.Method)), maps.Derived{Info: i, Sources: []string{c.After.Info.Key, c.Before.Info.Key}, Maps: c.Maps, Version: version}); err != nil {
+		if err := maps.WriteMaps(ctx, filepath.Join(dir, store.SafeName(name), store.SafeName(i.Protocol+"-"+analyze.MethodOf(&i))), maps.Derived{Info: i, Sources: []string{c.After.Info.Key, c.Before.Info.Key}, Maps: c.Maps, Version: version}); err != nil {
 			return err
 		}
 	}

@@ -1,0 +1,55 @@
+package report
+
+import (
+	"math"
+
+	"cortexmap/analyze"
+	"cortexmap/analyze/draw"
+)
+
+// DataSection shows what training images buy: R² and the maps' agreement with the full fit.
+func DataSection(all []analyze.DataCurve) Section {
+	t := analyze.DataTable(all)
+	s := Section{ID: "data-curve", Title: t.Title, Table: t, Show: []Show{
+		{Column: "model", Head: "Network"}, {Column: "subject", Head: "Subject"}, {Column: "method", Head: "Method"}, {Column: "seed", Head: "Seed"}, {Column: "images", Head: "Training images"},
+		{Column: "r2_mean", Head: "R²", Lo: "r2_lo", Hi: "r2_hi"}, {Column: "slope", Head: "Slope", Lo: "slope_lo", Hi: "slope_hi"}, {Column: "depth_r", Head: "r of depth maps"}, {Column: "depth_off", Head: "Depth off by"},
+		{Column: "local_share_r", Head: "r of local share"}, {Column: "space_distance", Head: "Image points off by"}, {Column: "seed_depth_r", Head: "r of depth between seeds"}, {Column: "reason", Head: "Remarks"}},
+		Text:    []string{"Every fit beside the one with most training images. That one is not the truth: where two seeds of it agree no better than a smaller fit does with it, the smaller fit has learned as much of the map."},
+		Methods: []string{"Data curve: training images were drawn at random from all, validation and test images kept; maps were compared with those of the fit to most images by Pearson’s correlation over units, the median distance of image points, and the mean Jensen-Shannon distance of the layers’ shares."},
+	}
+	r2 := draw.Chart{Name: "data_curve_r2", Title: "Prediction against training images", YLabel: "mean R² over units (fraction of variance)"}
+	depth := draw.Chart{Name: "data_curve_depth", Title: "Agreement with the full fit", YLabel: "Pearson’s r of the depth maps"}
+	for _, c := range all {
+		a, b := draw.Series{Name: c.Name(), Join: true}, draw.Series{Name: c.Name(), Join: true}
+		for _, p := range c.Points {
+			x := math.Log10(float64(max(1, p.Mapping.Info.Images)))
+			a.X, a.Y, a.Lo, a.Hi = append(a.X, x), append(a.Y, p.R2.Estimate), append(a.Lo, p.R2.Lo), append(a.Hi, p.R2.Hi)
+			b.X, b.Y = append(b.X, x), append(b.Y, p.DepthR)
+			s.Simulated = s.Simulated || p.Mapping.Info.Simulated
+			r2.XTicks = imageTick(r2.XTicks, x, p.Mapping.Info.Images)
+		}
+		r2.Series, depth.Series = append(r2.Series, a), append(depth.Series, b)
+	}
+	depth.XTicks = r2.XTicks
+	for _, c := range []draw.Chart{r2, depth} {
+		c.XLabel, c.YLo, c.YHi, c.Simulated, c.Alt = "training images, logarithmic", nan, nan, s.Simulated, c.Title+". The table has every number."
+		c.XLo, c.XHi = c.XTicks[0].At, c.XTicks[0].At
+		for _, t := range c.XTicks {
+			c.XLo, c.XHi = math.Min(c.XLo, t.At), math.Max(c.XHi, t.At)
+		}
+		air := (c.XHi - c.XLo) / 12
+		c.XLo, c.XHi = c.XLo-air, c.XHi+air
+		s.Charts = append(s.Charts, Chart{Drawing: c, Numbers: "tables/data_curve.csv"})
+	}
+	return s
+}
+
+// imageTick adds a place on the axis of training images, once.
+func imageTick(ticks []draw.Tick, at float64, images int) []draw.Tick {
+	for _, t := range ticks {
+		if t.At == at {
+			return ticks
+		}
+	}
+	return append(ticks, draw.Tick{At: at, Name: whole(images).Text})
+}
