@@ -1,6 +1,7 @@
 package extract
 
 import (
+	"fmt"
 	"slices"
 	"strings"
 )
@@ -28,23 +29,28 @@ func (c *chain) blocks() []block {
 		bs = bs[1:]
 	}
 	c.moveEnds(bs)
-	return withoutPositions(c.joinRepeated(c.joinMixers(bs)))
+	return c.joinRepeated(c.withoutPositions(c.joinMixers(bs)))
 }
 
 // withoutPositions leaves out depthwise convolutions with a way round them and nothing else: they tell tokens where they
-// are (conditional position encoding, in Twins and FastViT). Where a quarter of the blocks are such, they are blocks.
-func withoutPositions(bs []block) []block {
-	position := func(b block) bool { return b.signature == "D1" }
+// are (conditional position encoding), in front of attention (SHViT), or where fewer than a quarter of the blocks are such
+// (Twins, FastViT).
+func (c *chain) withoutPositions(bs []block) []block {
+	position := func(b block) bool { return b.signature == "D1" && !b.concat }
 	n := 0
 	for _, b := range bs {
 		if position(b) {
 			n++
 		}
 	}
-	if 4*n >= len(bs) {
-		return bs
+	var kept []block
+	for k, b := range bs {
+		attends := k+1 < len(bs) && c.plain(b.end, bs[k+1].start) && strings.ContainsAny(bs[k+1].signature, "MA")
+		if !position(b) || 4*n >= len(bs) && !attends {
+			kept = append(kept, b)
+		}
 	}
-	return slices.DeleteFunc(bs, position)
+	return kept
 }
 
 // front says whether the first block is a concatenation right behind the picture in a network whose others, three or
@@ -87,6 +93,9 @@ func (c *chain) branching() []block {
 		if l.single() || !l.weighted() && l.count[pooling] == 0 || len(v.inputs) < 2 {
 			continue
 		}
+		if c.mixed(i) {
+			continue
+		}
 		sum := isSum(v.node) && (l.shortcut || l.convolves() || !l.weighted())
 		concat := isConcat(v.node) && (l.weighted() || l.count[pooling] > 1) // pools of several sizes: SPP
 		if sum || concat {
@@ -94,6 +103,27 @@ func (c *chain) branching() []block {
 		}
 	}
 	return bs
+}
+
+// mixed says whether a concatenation is one convolution in parts: channels are split, each part is convolved once, with a
+// kernel of its own, and they are put together again (MixNet).
+func (c *chain) mixed(at int) bool {
+	l := &c.links[at]
+	if l.single() || !isConcat(c.vertices[l.vertex].node) || l.active {
+		return false
+	}
+	parts := 0
+	for _, i := range l.members {
+		v := &c.vertices[i]
+		switch op := v.node.Op; {
+		case i == l.vertex, op == "Split", op == "Slice", op == "BatchNormalization":
+		case v.product == spatial, v.product == depthwise, v.product == pointwise:
+			parts++
+		default:
+			return false
+		}
+	}
+	return parts > 1 && parts == len(c.vertices[l.vertex].inputs)
 }
 
 // attendsForClass says whether a segment's attention is for the class token alone, as in the last blocks of
@@ -322,13 +352,14 @@ func (c *chain) behindNorm(i int) int {
 }
 
 // joinMixers joins a block that mixes tokens with the channel-only blocks right behind it, and attention with
-// the first block behind it that mixes tokens by depthwise convolutions alone, which is its channel mixing
-// (PVT, SegFormer) or its local half (EfficientViT).
+// the first block behind it that only convolves, which is its channel mixing (PVT, SegFormer) or its local half
+// (EfficientViT, NextViT), unless blocks like that stand on their own beside it (MobileNetV4, iFormer).
 func (c *chain) joinMixers(bs []block) []block {
 	var joined []block
 	siblings := c.siblings(bs)
-	for _, b := range bs {
-		if n := len(joined); n > 0 && c.plain(joined[n-1].end, b.start) && c.belongsTo(joined[n-1], b) && !c.apart(joined[n-1], b, siblings) {
+	alone := c.alone(bs)
+	for k, b := range bs {
+		if n := len(joined); n > 0 && c.plain(joined[n-1].end, b.start) && c.belongsTo(joined[n-1], b, alone[k]) && !c.apart(joined[n-1], b, siblings) {
 			last := &joined[n-1]
 			last.end, last.join, last.signature = b.end, b.join, last.signature+"|"+b.signature
 			continue
@@ -375,13 +406,65 @@ func (c *chain) apart(a, b block, siblings map[string]int) bool {
 	return first != "" && first != second && around == aroundSecond && siblings[around] >= manySiblings
 }
 
-func (c *chain) belongsTo(last, b block) bool {
+func (c *chain) belongsTo(last, b block, alone bool) bool {
 	l := &c.links[b.start+1]
 	if !l.mixes() {
 		return mixesTokens(last.signature) && !last.activated // a 1x1 block behind a residual block is one too (BagNet)
 	}
-	mixed := l.count[depthwise] > 0 && l.count[spatial]+l.count[pairwise]+l.count[softmax]+l.count[attention]+l.count[pooling] == 0
-	return mixed && strings.ContainsAny(last.signature, "MA") && !strings.Contains(last.signature, "|")
+	convolves := l.count[pairwise]+l.count[softmax]+l.count[attention]+l.count[pooling] == 0 && l.convolves()
+	return convolves && !alone && attendsOnly(last) && (l.count[spatial] == 0 || b.concat)
+}
+
+// attendsOnly says whether a unit is attention without channel mixing.
+func attendsOnly(b block) bool {
+	return strings.ContainsAny(b.signature, "MA") && !strings.Contains(b.signature, "|") && !b.activated
+}
+
+// kind is a unit's signature without numbers, with its join.
+func (b block) kind() string {
+	return fmt.Sprint(digits.ReplaceAllString(b.signature, ""), b.concat)
+}
+
+// row is the end of the row of units that begins with the first of some: no product lies between two of them, and only the
+// first may make the maps smaller.
+func (c *chain) row(bs []block) int {
+	n := 1
+	for n < len(bs) && c.plain(bs[n-1].end, bs[n].start) && !c.shrinks(bs[n]) {
+		n++
+	}
+	return n
+}
+
+// shrinks says whether a unit has a product with strides.
+func (c *chain) shrinks(b block) bool {
+	for i := b.start + 1; i <= b.end; i++ {
+		for _, k := range c.links[i].members {
+			if v := &c.vertices[k]; v.product.learned() && reduces(v.node) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// alone says of each unit whether one with the same kinds of products stands behind another one of its row that doesn't
+// attend.
+func (c *chain) alone(bs []block) []bool {
+	alone := make([]bool, len(bs))
+	for from := 0; from < len(bs); {
+		to := from + c.row(bs[from:])
+		seen := map[string]bool{}
+		for k := from + 1; k < to; k++ {
+			if !attendsOnly(bs[k-1]) {
+				seen[bs[k].kind()] = true
+			}
+		}
+		for k := from; k < to; k++ {
+			alone[k] = seen[bs[k].kind()]
+		}
+		from = to
+	}
+	return alone
 }
 
 func mixesTokens(signature string) bool { return strings.ContainsAny(signature, "CDMSAPT") }
@@ -419,8 +502,8 @@ func (c *chain) repetition(bs []block, i, parts int, siblings map[string]int) in
 	for end < len(bs) && coarse(bs[end].signature) == coarse(bs[end-parts].signature) {
 		end++
 	}
-	if end-i < 3*parts {
-		return 0
+	if end-i < 3*parts || c.amid(bs, i) || c.amid(bs, end) {
+		return 0 // other units stand beside it (MobileNetV4's convolutions beside attention)
 	}
 	differ, whole := false, strings.Contains(bs[i].signature, "|")
 	for k := i + 1; k < i+parts; k++ {
@@ -440,6 +523,11 @@ func (c *chain) repetition(bs []block, i, parts int, siblings map[string]int) in
 		}
 	}
 	return end
+}
+
+// amid says whether a row of units goes on across the border in front of unit i.
+func (c *chain) amid(bs []block, i int) bool {
+	return i > 0 && i < len(bs) && c.plain(bs[i-1].end, bs[i].start) && !c.shrinks(bs[i])
 }
 
 // coarse keeps only which kinds of product a block holds.

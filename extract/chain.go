@@ -235,10 +235,10 @@ func (l *link) signature() string {
 // op is the operator of the link itself.
 func (c *chain) op(at int) string { return c.vertices[c.links[at].vertex].node.Op }
 
-// plain says whether no learned product lies behind link a up to link b.
+// plain says whether no learned product lies behind link a up to link b, but for gates of channels.
 func (c *chain) plain(a, b int) bool {
 	for i := a + 1; i <= b; i++ {
-		if c.links[i].weighted() {
+		if c.links[i].weighted() && !c.gates(i) {
 			return false
 		}
 	}

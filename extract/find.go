@@ -288,7 +288,7 @@ func (c *chain) unactivated(from, i int) bool {
 	for i > from && (c.op(i) == "BatchNormalization" || c.op(i) == "QuantizeLinear" || c.op(i) == "DequantizeLinear") {
 		i--
 	}
-	return i > from && c.links[i].single() && c.links[i].convolves() && c.links[i].count[depthwise] == 0
+	return i > from && (c.links[i].single() || c.mixed(i)) && c.links[i].convolves() && c.links[i].count[depthwise] == 0
 }
 
 // endsBottleneck says whether the run from+1 … to ends as a linear bottleneck does: an unactivated 1x1

@@ -175,7 +175,7 @@ func mainFamily(families []*family, found []Candidate) *family {
 			if len(e.found) > 0 {
 				holding++
 			}
-			if len(e.outputs) == 1 {
+			if len(e.outputs) <= 2 { // a state may go beside the tokens
 				closed++
 			}
 		}
@@ -211,13 +211,13 @@ func (c *chain) ending(f Candidate, e *entry) Candidate {
 	if len(e.outputs) != 1 || f.Kind != Block {
 		return f
 	}
-	if end := c.computed(e.outputs[0]); end != at && e.members[end] && c.producer[f.Tensor] < end {
+	if end := c.computed(e.outputs[0]); end != c.computed(at) && e.members[end] && at < end {
 		f.Tensor, f.Why = c.tensor(end), f.Why+"; what ends the module "+e.path
 	}
 	return f
 }
 
-// computed walks back over what only turns or reshapes a tensor.
+// computed walks back over what only turns, reshapes or rounds a tensor.
 func (f *flow) computed(i int) int {
 	for moves[f.vertices[i].node.Op] && len(f.vertices[i].inputs) == 1 && f.vertices[i].inputs[0] > 0 {
 		i = f.vertices[i].inputs[0]
@@ -226,7 +226,7 @@ func (f *flow) computed(i int) int {
 }
 
 // moves are operators that compute nothing.
-var moves = map[string]bool{"Reshape": true, "Transpose": true, "Identity": true, "Cast": true, "Flatten": true, "Squeeze": true, "Unsqueeze": true}
+var moves = words("Reshape Transpose Identity Cast Flatten Squeeze Unsqueeze QuantizeLinear DequantizeLinear DynamicQuantizeLinear")
 
 // unlisted is a candidate in no entry: a run between two blocks, or a unit in the module that makes the maps smaller
 // between two stages (GCViT, EfficientViT), leads from stage to stage and is no block of its own; a list that opens
@@ -246,8 +246,8 @@ func (c *chain) unlisted(f Candidate, main *family, families []*family) Candidat
 	return f
 }
 
-// inReduction says whether the outermost module around a vertex that holds no entry of the main family lies behind the
-// picture and has a strided convolution too.
+// inReduction says whether the outermost module around a vertex that holds no entry of the main family has a strided
+// convolution too; in the module that opens with the picture, behind the vertex.
 func (c *chain) inReduction(at int, main *family) bool {
 	holds := map[string]bool{}
 	for _, e := range main.entries {
@@ -259,14 +259,16 @@ func (c *chain) inReduction(at int, main *family) bool {
 		if holds[m] {
 			continue
 		}
-		reduction, opening := false, false
-		for _, v := range c.vertices[1:] {
+		before, behind, opening := false, false, false
+		for i := 1; i < len(c.vertices); i++ {
+			v := &c.vertices[i]
 			if v.kept && slices.Contains(moduleList(v.node), m) {
-				reduction = reduction || v.product.learned() && reduces(v.node)
+				reduction := v.product.learned() && reduces(v.node)
+				before, behind = before || reduction && i < at, behind || reduction && i > at
 				opening = opening || slices.Contains(v.inputs, 0)
 			}
 		}
-		return reduction && !opening
+		return behind || before && !opening
 	}
 	return false
 }

@@ -241,20 +241,26 @@ func moduleList(n *onnx.Node) []string {
 	parts := strings.Split(strings.Trim(n.Name, "/"), "/")
 	path := ""
 	for _, p := range parts[:len(parts)-1] {
-		switch {
-		case path == "", p == path, strings.HasPrefix(p, path+"."): // torch repeats the path: layer1/layer1.0
-			path = p
-		default:
-			last := path[strings.LastIndexByte(path, '.')+1:]
-			if strings.HasPrefix(p, last+".") {
-				path = path[:len(path)-len(last)] + p
-			} else {
-				path += "." + p
-			}
-		}
+		path = extend(path, p)
 		list = append(list, path)
 	}
 	return list
+}
+
+// extend adds a component of a node's name to a module path. torch repeats the end of the path, as much of it as the
+// module's own name has: layer1/layer1.0, stages/stages.1/blocks/blocks.2.
+func extend(path, p string) string {
+	for end := path; end != ""; {
+		if strings.HasPrefix(p, end+".") {
+			return path[:len(path)-len(end)] + p
+		}
+		dot := strings.IndexByte(end, '.')
+		if dot < 0 {
+			return path + "." + p
+		}
+		end = end[dot+1:]
+	}
+	return p
 }
 
 // nameByTensor is the tensor's name if a person may have given it; an exporter's counter, or an operator's
