@@ -79,7 +79,7 @@ func Read(r io.ReaderAt, size int64) (map[string]Tensor, error) {
 		return nil, fault.Inputf("this is no checkpoint as PyTorch 1.6 and newer write it (a zip archive): %w", err).
 			Remedy("load it in PyTorch and save it again: torch.save(state_dict, path)")
 	}
-	c := &checkpoint{entries: map[string]*zip.File{}, order: binary.LittleEndian, read: map[string][]byte{}, out: map[string]Tensor{}, left: 8*size + 4096}
+	c := &checkpoint{entries: map[string]*zip.File{}, order: binary.LittleEndian, read: map[string][]byte{}, out: map[string]Tensor{}, left: 8*size + 4096, unread: size}
 	if err := c.find(z); err != nil {
 		return nil, err
 	}
@@ -95,6 +95,7 @@ func Read(r io.ReaderAt, size int64) (map[string]Tensor, error) {
 	if !ok {
 		return nil, fault.Inputf("the checkpoint holds no dict of tensors").Remedy("save the tensors alone: torch.save(model.state_dict(), path)")
 	}
+	c.items = len(data)
 	if err := c.dict("", d, 0); err != nil {
 		return nil, err
 	}
@@ -110,7 +111,11 @@ type checkpoint struct {
 	order   binary.ByteOrder
 	read    map[string][]byte // storages
 	out     map[string]Tensor
-	left    int64 // numbers that may still be made: tensors may share a storage, and repeat it
+	// What may still be made of the file before it is refused, so that none takes much more memory or time than
+	// its size: numbers (tensors may share a storage, and repeat it), bytes of entries (which may lie on each
+	// other in the archive), and items of dicts (which may hold one dict many times, and that another).
+	left, unread int64
+	items        int
 }
 
 // find looks for the folder that holds data.pkl, and for the byte order.
@@ -155,6 +160,10 @@ func (c *checkpoint) bytes(name string, most uint64) ([]byte, error) {
 	if f.UncompressedSize64 > most {
 		return nil, fault.Inputf("%s has %d bytes, at most %d are taken", name, f.UncompressedSize64, most)
 	}
+	if f.UncompressedSize64 > uint64(c.unread) {
+		return nil, fault.Inputf("the archive's entries, up to %s, have more bytes than the file", name)
+	}
+	c.unread -= int64(f.UncompressedSize64)
 	r, err := f.Open()
 	if err != nil {
 		return nil, damaged(name, err)
@@ -175,6 +184,9 @@ func damaged(name string, err error) error {
 func (c *checkpoint) dict(prefix string, d *pickle.Dict, depth int) error {
 	if depth > maxDepth {
 		return fault.Inputf("dicts lie more than %d deep in each other", maxDepth)
+	}
+	if c.items -= len(d.Keys); c.items < 0 {
+		return fault.Inputf("dicts lie in each other over and over: they have more items than the pickle has bytes")
 	}
 	for i, k := range d.Keys {
 		key, ok := k.(string)

@@ -4,6 +4,7 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"math"
 	"os"
 	"path/filepath"
@@ -151,6 +152,45 @@ func TestCount(t *testing.T) {
 		if _, err := count(c.size, c.stride, c.offset, c.there); (err == nil) != c.ok {
 			t.Errorf("size %v stride %v offset %d of %d: %v", c.size, c.stride, c.offset, c.there, err)
 		}
+	}
+}
+
+// TestHostile: a small file can't keep the reader busy for ever, nor make it fill the memory.
+func TestHostile(t *testing.T) {
+	// Eight dicts, each of which holds the one before 200 times: 200^7 items to walk through.
+	var p bytes.Buffer
+	p.WriteString("\x80\x02}U\x010}q\x00s")
+	for k := byte(1); k < 8; k++ {
+		p.WriteString("U\x01" + string('0'+k) + "}q" + string(k) + "(")
+		for i := range 200 {
+			fmt.Fprintf(&p, "U\x03%03dh%c", i, k-1)
+		}
+		p.WriteString("us")
+	}
+	p.WriteString(".")
+	_, err := read(repacked(t, "data.pkl", func([]byte) []byte { return p.Bytes() }, zip.Store))
+	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "over and over") {
+		t.Errorf("dicts of dicts: %v", err)
+	}
+
+	// Many names for the same bytes of the archive.
+	b := file(t, "tensors.pt")
+	z, err := zip.NewReader(bytes.NewReader(b), int64(len(b)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &checkpoint{entries: map[string]*zip.File{}, read: map[string][]byte{}, unread: int64(len(b))}
+	for i := 0; err == nil && i < len(b); i++ {
+		key := fmt.Sprint(i)
+		for _, f := range z.File {
+			if strings.HasSuffix(f.Name, "/data/0") {
+				c.entries["data/"+key] = f
+			}
+		}
+		_, err = c.storage(key)
+	}
+	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "more bytes than the file") {
+		t.Errorf("entries that lie on each other: %v", err)
 	}
 }
 
