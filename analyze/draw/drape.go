@@ -11,7 +11,6 @@ import (
 // borders.
 type Drape struct {
 	g       *cortex.Geometry
-	style   Style
 	gaps    [2][]gap
 	Borders [2][]Segment // of all outlines, lh and rh
 }
@@ -24,7 +23,7 @@ type Segment struct {
 
 // NewDrape finds what the mapping left out between its vertices (o.Focus), and traces o.Outlines.
 func NewDrape(g *cortex.Geometry, o Options) *Drape {
-	d := &Drape{g: g, style: o.Style}
+	d := &Drape{g: g}
 	for side, h := range g.Hemis {
 		around := h.Neighbours()
 		var outlined [][]bool
@@ -75,7 +74,7 @@ func segments(faces [][3]int32, g []float64) []Segment {
 // interpolated, not the colour.
 type Skin struct {
 	Width, Height int          // of the table
-	Pix           []byte       // [Height, Width, 4] RGBA; the row of V = 0 comes first
+	Pix           [2][]byte    // by Style, [Height, Width, 4] RGBA; the row of V = 0 comes first
 	U, V          [2][]float64 // lh, rh [N]: place in the table, 0..1 to the right and upwards; U is NaN where there is no data, below 0 for a Below
 	Below         *RGB         // colour of U < 0; nil: that of 0
 	Steps         bool         // categories: nothing is interpolated, U is the middle of a column
@@ -89,27 +88,23 @@ type Axis struct{ Lo, Hi float64 }
 // squareSide is the side of tables with two axes; they are smooth, so that interpolation does the rest.
 const squareSide = 65
 
-// Skin colours a map.
+// Skin colours a map, in either style.
 func (d *Drape) Skin(m *cortex.Map) *Skin {
 	whole, filled := fill(m, d.gaps)
-	p := newPainter(whole, d.style)
+	p := newPainter(whole, Accessible) // styles differ in colours alone
 	s := &Skin{Width: 256, Height: 1, Filled: filled, X: Axis{p.lo, p.hi}}
-	colour := func(u, _ float64) RGB { return p.ramp.at(u) }
 	place := func(v float64) float64 { return (v - p.lo) / (p.hi - p.lo) }
 	second := func(int, int) float64 { return 0 }
 	switch m.Rule {
 	case cortex.RuleCategories:
 		s.Width, s.Steps = max(1, len(m.Categories)), true
-		colour = func(u, _ float64) RGB { return p.style.Category(int(u * float64(s.Width))) }
 		place = func(v float64) float64 { return (v + 0.5) / float64(s.Width) }
 	case cortex.RuleSpace:
 		s.Width, s.Height, s.Y = squareSide, squareSide, Axis{1, -1} // images count y downwards
 		s.X, place = Axis{-1, 1}, func(v float64) float64 { return (v + 1) / 2 }
-		colour = func(u, v float64) RGB { return p.stamp(2*u-1, 2*v-1) }
 		second = func(side, i int) float64 { return (1 - whole.Second[side][i]) / 2 }
 	case cortex.RuleLayer:
 		s.Width, s.Height, s.Y = squareSide, squareSide, Axis{0, 1}
-		colour = func(u, v float64) RGB { return p.layer(p.lo+(p.hi-p.lo)*u, v) }
 		second = func(side, i int) float64 {
 			if whole.Certainty[side] == nil || math.IsNaN(whole.Certainty[side][i]) {
 				return 1
@@ -119,7 +114,9 @@ func (d *Drape) Skin(m *cortex.Map) *Skin {
 	case cortex.RuleR2:
 		s.Below = &negative
 	}
-	s.paint(colour)
+	for _, style := range []Style{Accessible, Paper} {
+		s.Pix[style] = s.table(newPainter(whole, style))
+	}
 	for side, values := range whole.Values {
 		s.U[side], s.V[side] = cortex.NoData(len(values)), cortex.NoData(len(values))
 		for i, v := range values {
@@ -131,8 +128,8 @@ func (d *Drape) Skin(m *cortex.Map) *Skin {
 	return s
 }
 
-// paint fills the table: the first and the last column are u = 0 and 1, of categories the columns' middles.
-func (s *Skin) paint(colour func(u, v float64) RGB) {
+// table has u = 0 and 1 in its first and its last column, of categories the columns' middles.
+func (s *Skin) table(p *painter) (pix []byte) {
 	at := func(i, n int) float64 {
 		if s.Steps {
 			return (float64(i) + 0.5) / float64(n)
@@ -141,10 +138,24 @@ func (s *Skin) paint(colour func(u, v float64) RGB) {
 	}
 	for y := range s.Height {
 		for x := range s.Width {
-			c := colour(at(x, s.Width), at(y, s.Height)).RGBA()
-			s.Pix = append(s.Pix, c.R, c.G, c.B, 255)
+			c := s.colour(p, at(x, s.Width), at(y, s.Height)).RGBA()
+			pix = append(pix, c.R, c.G, c.B, 255)
 		}
 	}
+	return pix
+}
+
+// colour is the table's at u to the right and v upwards.
+func (s *Skin) colour(p *painter, u, v float64) RGB {
+	switch p.m.Rule {
+	case cortex.RuleCategories:
+		return p.style.Category(int(u * float64(s.Width)))
+	case cortex.RuleSpace:
+		return p.stamp(2*u-1, 2*v-1)
+	case cortex.RuleLayer:
+		return p.layer(p.lo+(p.hi-p.lo)*u, v)
+	}
+	return p.ramp.at(u)
 }
 
 // Fill is a map with its gaps filled as on plates.

@@ -1,11 +1,15 @@
 package draw
 
 import (
+	"bytes"
+	"image"
+	"image/png"
 	"math"
 	"strings"
 	"testing"
 
 	"cortexmap/internal/cortex"
+	"cortexmap/internal/imagetest"
 )
 
 // TestColourMaps: the first, middle and last rows as matplotlib has them (testdata/reference/colourmaps.py).
@@ -265,4 +269,52 @@ func TestNumbers(t *testing.T) {
 	if got, want := string(Numbers(m)), "hemi,vertex,value,certainty\nlh,0,0.25,\n"; got != want {
 		t.Errorf("%q, want %q", got, want)
 	}
+}
+
+// TestReduce: 256 colours stay near what they stand for, few stay as they are, and a picture of half the side is one.
+func TestReduce(t *testing.T) {
+	g := demo(t)
+	o := goldenOptions(t, g)
+	o.Scale = 1
+	flat, err := Flat(t.Context(), g, o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := flat.Draw(t.Context(), goldenMap(g, o, cortex.RuleR2))
+	if err != nil {
+		t.Fatal(err)
+	}
+	full, err := p.PNG()
+	if err != nil {
+		t.Fatal(err)
+	}
+	small, err := Reduce(full, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// colours that few pixels have, of glyphs' and borders' edges, share one with others
+	if off := imagetest.Off(p.Image(), decode(t, small), 24); off > 0.02 || 2*len(small) > len(full) {
+		t.Errorf("%.1f %% of the pixels are off by more than 24 levels; %d bytes of %d", 100*off, len(small), len(full))
+	}
+	half, err := Reduce(full, 0.5)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := decode(t, half).Bounds().Dx(), p.Image().Bounds().Dx()/2; got != want {
+		t.Errorf("half of it is %d wide, want %d", got, want)
+	}
+	few := image.NewRGBA(image.Rect(0, 0, 4, 1))
+	copy(few.Pix, []byte{0, 0, 0, 255, 255, 255, 255, 255, 8, 0, 0, 255, 9, 0, 0, 255})
+	if got := quantise(few); len(got.Palette) != 3 || got.RGBA64At(1, 0) != few.RGBA64At(1, 0) || got.RGBA64At(0, 0) != few.RGBA64At(0, 0) {
+		t.Errorf("black, white and two reds become %v", got.Palette)
+	}
+}
+
+func decode(t *testing.T, file []byte) image.Image {
+	t.Helper()
+	img, err := png.Decode(bytes.NewReader(file))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return img
 }

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"sync"
 
-	xdraw "golang.org/x/image/draw"
-
 	"cortexmap/internal/cortex"
 	"cortexmap/internal/durable"
 	"cortexmap/internal/fault"
@@ -48,16 +46,6 @@ func (p *Plate) Image() *image.RGBA { return p.sheet.paint() }
 
 // PNG is the plate as a PNG file.
 func (p *Plate) PNG() ([]byte, error) { return encode(p.Image()) }
-
-// Small is the plate as a PNG file of fewer pixels, scale times as many along each side, 0 < scale ≤ 1, filtered
-// linearly over what each covers.
-func (p *Plate) Small(scale float64) ([]byte, error) {
-	full := p.Image()
-	size := full.Bounds().Size()
-	out := image.NewRGBA(image.Rect(0, 0, max(1, int(float64(size.X)*scale)), max(1, int(float64(size.Y)*scale))))
-	xdraw.BiLinear.Scale(out, out.Bounds(), full, full.Bounds(), xdraw.Src, nil)
-	return encode(out)
-}
 
 // SVG is the plate as an SVG file: surfaces embedded as PNG, lines and text as such.
 func (p *Plate) SVG() ([]byte, error) { return p.sheet.svg(p.Title, p.Alt) }

@@ -33,6 +33,7 @@ type comparison struct {
 	Slopes      *table
 	Regions     *table
 	Layers      *table
+	LeftOut     string
 }
 
 // run is the comparison as the plates and the interactive cortex take it: difference maps on the vertices that both
@@ -63,6 +64,7 @@ func (c Comparison) stem() string {
 // comparisonFigures are the plates and charts of a comparison.
 type comparisonFigures struct {
 	Differences, Pair, Charts []figure
+	LeftOut                   int // pictures that are files only
 }
 
 // drawComparison draws and writes the figures; with pair also the sides' layer maps, which are on the page already
@@ -198,7 +200,7 @@ func least(x []float64) int {
 // newComparison is the page's part.
 func newComparison(i int, c Comparison, f comparisonFigures, number *int) comparison {
 	out := comparison{ID: fmt.Sprintf("comparison%d", i+1), Heading: c.heading(), Simulated: c.simulated(), Lead: c.lead(), Findings: c.findings(),
-		Plates: f.Differences, Pair: f.Pair, Charts: f.Charts, Regions: c.regionTable()}
+		Plates: f.Differences, Pair: f.Pair, Charts: f.Charts, Regions: c.regionTable(), LeftOut: leftOut(f.LeftOut)}
 	if len(c.Slopes) > 0 {
 		out.Slopes = c.slopeTable()
 	}

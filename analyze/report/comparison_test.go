@@ -1,6 +1,8 @@
 package report
 
 import (
+	"fmt"
+	"image"
 	"os"
 	"path/filepath"
 	"strings"
@@ -9,6 +11,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"cortexmap/analyze"
+	"cortexmap/internal/imagetest"
 	"cortexmap/internal/store"
 )
 
@@ -61,30 +64,60 @@ func TestComparison(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	p := &cortexPage{t: t, ctx: browser(t)}
-	p.seen.watch(t, p.ctx)
-	p.do(chromedp.EmulateViewport(1280, 900), chromedp.Navigate("file://"+filepath.ToSlash(filepath.Join(dir, "report.html"))), chromedp.WaitVisible(chromedp.CSS("#cortex.ready")))
+	t.Run("cortex", func(t *testing.T) { comparedInChromium(t, dir, runs) })
+	t.Run("without WebGL", func(t *testing.T) { withoutWebGL(t, dir, 5) })
+	t.Run("readable", func(t *testing.T) {
+		p := openCortex(t, dir)
+		readable(t, p)
+		firstScreen(t, p, "comparison")
+	})
+}
+
+// comparedInChromium: two maps stand side by side and turn as one, a vertex tells both mappings' numbers, and the
+// difference is among the maps.
+func comparedInChromium(t *testing.T, dir string, runs []Run) {
+	p := openCortex(t, dir)
 	two := p.picture()
-	left, right := 0, 0
-	for _, at := range vivid(two) {
-		if at.X < two.Bounds().Dx()/2 {
-			left++
-		} else {
-			right++
+	halves := func(img image.Image) (left, right image.Image) {
+		b := img.Bounds()
+		cut := func(x0, x1 int) image.Image {
+			return img.(interface {
+				SubImage(image.Rectangle) image.Image
+			}).SubImage(image.Rect(x0, b.Min.Y, x1, b.Max.Y))
 		}
+		return cut(b.Min.X, b.Dx()/2), cut(b.Dx()/2, b.Max.X)
 	}
-	if left < 500 || right < 500 {
-		t.Errorf("%d pixels of the left map are coloured, %d of the right one", left, right)
+	left, right := halves(two)
+	if a, b := len(vivid(left)), len(vivid(right)); a < 500 || b < 500 {
+		t.Errorf("%d pixels of the left map are coloured, %d of the right one", a, b)
 	}
-	p.do(chromedp.Focus(chromedp.CSS("#cortex canvas[data-part=canvas]")), chromedp.KeyEvent("1"), chromedp.KeyEvent("\r"))
-	if said := p.text(`document.querySelector("#cortex [data-part=numbers]").innerText`); strings.Count(said, "mapped onto") != 2 {
+	golden(t, "cortex_beside", two)
+	p.do(chromedp.Focus(chromedp.CSS("#cortex canvas[data-part=canvas]")), chromedp.KeyEvent("1"))
+	lateral := p.picture()
+	if l, r := halves(lateral); imagetest.Off(l, left, 20) < 0.05 || imagetest.Off(r, right, 20) < 0.05 {
+		t.Errorf("turning changes %.1f %% of the left map and %.1f %% of the right one", 100*imagetest.Off(l, left, 20), 100*imagetest.Off(r, right, 20))
+	}
+	v := &runs[0].Mapping.Vertices[40]
+	p.set("vertex", fmt.Sprint(v.Vertex), "change")
+	p.text(`document.querySelector("#cortex [data-part=goto]").requestSubmit(), ""`)
+	said := p.text(`document.querySelector("#cortex [data-part=numbers]").innerText`)
+	if strings.Count(said, "mapped onto") != 2 {
 		t.Errorf("a vertex tells %q, not the numbers of both mappings", said)
 	}
-	p.text(`(s => { s.value = "-1"; s.dispatchEvent(new Event("change")); return "" })(document.querySelector("#cortex [data-part=second]"))`)
-	if n := differing(two, p.picture()); n < 5000 {
+	for _, r := range runs {
+		if want := fmt.Sprintf("%.2f", r.Mapping.Vertices[40].R2); !strings.Contains(said, want) {
+			t.Errorf("a vertex tells %q, which lacks %s's R² of %s", said, r.Mapping.Info.Model, want)
+		}
+	}
+	p.set("second", "-1", "change")
+	if n := differing(lateral, p.picture()); n < 5000 {
 		t.Errorf("without the second map %d pixels differ", n)
 	}
-	for _, x := range p.seen.list {
-		t.Error(x)
+	change := p.text(`[...document.querySelectorAll("#cortex [data-part=map] option")].filter(o => o.textContent.startsWith("Change of R²")).map(o => o.value)[0] || ""`)
+	before := p.picture()
+	p.set("map", change, "change")
+	if n := differing(before, p.picture()); change == "" || n < 5000 {
+		t.Errorf("the map of differences is number %q, and changes %d pixels", change, n)
 	}
+	p.quiet()
 }

@@ -19,9 +19,13 @@
 // text and its numbers in a table.
 //
 // Two scripts add what a printed page can't: tables that sort, and the interactive cortex (directory viewer):
-// three.js and 500 lines that turn the hemispheres, lay them flat, switch maps, hide what is predicted badly
+// three.js and some 500 lines that turn the hemispheres, lay them flat, switch maps, hide what is predicted badly
 // and tell the numbers of a vertex. It shows what the plates show: draw.Drape gives it their colours, gaps
 // and borders. Without scripts or WebGL 2 the page says why it is missing, and is complete without it.
+//
+// Mailed files should be small: the page stays below 15 MB. With many mappings pictures lose colours and pixels, then
+// maps, then parts go, and the page says so (budget.go has the order); mappings' parts are then folded, and the table of
+// all mappings leads to each.
 //
 // The order is that of a careful reader: what was mapped onto whom, what to be wary of, the key numbers;
 // then maps, alignment, regions; then how it was done, by what, and whose photographs and data it used.

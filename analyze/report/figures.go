@@ -7,7 +7,6 @@ import (
 	"html/template"
 	"math"
 	"path/filepath"
-	"slices"
 
 	"cortexmap/analyze"
 	"cortexmap/analyze/draw"
@@ -25,14 +24,13 @@ type figure struct {
 	Caption       string
 	Files         string // where its numbers lie
 	Width, Height int
-	plate         *draw.Plate // what PNG shows; nil for charts
-	bytes         int         // of the picture
+	file          []byte // of PNG, until it is known how much of it the page can hold; nil for charts
 }
 
 // runFigures are those of one run.
 type runFigures struct {
 	Plates    []figure
-	LeftOut   int // plates that are files only, for the page's size
+	LeftOut   int // pictures that are files only, for the page's size
 	Alignment *figure
 	Layers    *figure
 	Curve     *figure
@@ -162,77 +160,14 @@ func writePlate(ctx context.Context, dir, stem string, stage *draw.Stage, m *cor
 		}
 	}
 	return &figure{
-		PNG: dataURI(png), plate: p, bytes: len(png),
-		Alt: p.Alt, Caption: m.Title, Files: "plates/" + numbers,
+		file: png,
+		Alt:  p.Alt, Caption: m.Title, Files: "plates/" + numbers,
 		Width: int(math.Round(p.Width)), Height: int(math.Round(p.Height)),
 	}, nil
 }
 
 func dataURI(png []byte) template.URL {
 	return template.URL("data:image/png;base64," + base64.StdEncoding.EncodeToString(png))
-}
-
-// plateBudget is how many bytes of pictures the page holds, of the 15 MB that it may have: base64 makes a third
-// more of them.
-const plateBudget = 8 << 20
-
-// leastScale is where a plate's words stop being legible.
-const leastScale = 0.5
-
-// shrink makes the page's pictures of many mappings small enough for one file; those below DIR/plates stay as
-// they are. What does not fit at the least scale is left to the interactive cortex and the files: the last maps
-// of the last mappings.
-func shrink(all []runFigures, compared []comparisonFigures, budget int) error {
-	var plates []*figure // those of comparisons, the first map of every mapping, then the second, …
-	for i := range compared {
-		for _, list := range [][]figure{compared[i].Differences, compared[i].Pair} {
-			for k := range list {
-				plates = append(plates, &list[k])
-			}
-		}
-	}
-	firsts := len(plates) + len(all)
-	for place := 0; ; place++ {
-		n := len(plates)
-		for i := range all {
-			if place < len(all[i].Plates) {
-				plates = append(plates, &all[i].Plates[place])
-			}
-		}
-		if len(plates) == n {
-			break
-		}
-	}
-	total := func() (n int) {
-		for _, p := range plates {
-			n += p.bytes
-		}
-		return n
-	}
-	for n, scale := total(), 1.0; n > budget && scale > leastScale; n = total() {
-		// a picture's bytes fall more slowly than its pixels: edges weigh more
-		scale = math.Max(leastScale, 0.95*scale*math.Pow(float64(budget)/float64(n), 1/1.4))
-		for _, p := range plates {
-			png, err := p.plate.Small(scale)
-			if err != nil {
-				return err
-			}
-			p.PNG, p.bytes = dataURI(png), len(png)
-		}
-	}
-	left := budget
-	for k, p := range plates {
-		if left -= p.bytes; left < 0 && k >= firsts {
-			p.PNG = ""
-		}
-		p.plate = nil
-	}
-	for i := range all {
-		n := len(all[i].Plates)
-		all[i].Plates = slices.DeleteFunc(all[i].Plates, func(f figure) bool { return f.PNG == "" })
-		all[i].LeftOut = n - len(all[i].Plates)
-	}
-	return nil
 }
 
 // focus marks the mapping's vertices, those that a coarser geometry has.

@@ -19,10 +19,18 @@ type Input struct {
 	Tables      []*analyze.Table // of several mappings together; written beside the runs' own
 	Warnings    []store.Warning  // of the run as a whole; those of mappings and analyses are added, repeats dropped
 	Provenance  Provenance
-	Credits     []Credit // of the photographs used as stimuli
-	Sources     []Source // licences of the data and networks used
-	Citations   []string // beside the method's, cortexmap's and the surface's own
-	Style       draw.Style
+	Credits     []Credit   // of the photographs used as stimuli
+	Sources     []Source   // licences of the data and networks used
+	Citations   []string   // beside the method's, cortexmap's and the surface's own
+	Style       draw.Style // of plates, and of the interactive cortex at first
+}
+
+// Colours is the style of a name: accessible, which "" stands for too, or paper.
+func Colours(name string) draw.Style {
+	if name == "paper" {
+		return draw.Paper
+	}
+	return draw.Accessible
 }
 
 // Run is one mapping with what was computed from it.

@@ -29,6 +29,8 @@ type page struct {
 	Simulated  bool
 	Warnings   []store.Warning
 	Overview   *table // of several mappings; nil for one
+	Size       string // what the page's size cost
+	Folded     bool   // the mappings' parts are closed at first
 	Compared   []comparison
 	Compare    string   // how comparisons were made
 	Methods    []string // of the mappings, where they have no parts of their own
@@ -80,41 +82,31 @@ type table struct {
 	Note    string
 }
 
-// cell is a text, a second smaller line, and whether it is a number (then it stands to the right).
+// cell is a text, a second smaller line, and whether it is a number (then it stands to the right). Href is where on the
+// page it leads, "" for nowhere.
 type cell struct {
 	Text, Small string
 	Number      bool
+	Href        string
 }
 
-// render writes report.html.
-func render(w io.Writer, in Input, figures []runFigures, compared []comparisonFigures, sections []section) error {
+// render writes report.html with at most so many parts of each kind.
+func render(w io.Writer, in Input, d *drawn, parts int) error {
 	t, err := template.New("report").Parse(pageHTML)
 	if err != nil {
 		return err // a bug: the template is embedded
 	}
-	p := newPage(in, figures, compared, sections)
-	if err := p.script(in); err != nil {
-		return err
-	}
-	return t.Execute(w, p)
+	return t.Execute(w, newPage(in, d, parts))
 }
 
-func newPage(in Input, figures []runFigures, compared []comparisonFigures, sections []section) *page {
-	p := &page{Title: in.Title, CSS: template.CSS(pageCSS), Provenance: in.Provenance, Credits: groupCredits(in.Credits),
+func newPage(in Input, d *drawn, parts int) *page {
+	p := &page{Title: title(in), CSS: template.CSS(pageCSS), Provenance: in.Provenance, Credits: groupCredits(in.Credits),
 		Photos: len(in.Credits), Sources: in.Sources, Citations: citations(in)}
-	switch {
-	case p.Title != "":
-	case len(in.Runs) > 0:
-		p.Title = heading(in.Runs[0])
-		if in.Comparing {
-			p.Title = comparisonTitle(in.Comparisons)
-		}
-	default:
-		p.Title = in.Sections[0].Title
-	}
 	number := 0
 	for i, c := range in.Comparisons {
-		p.Compared = append(p.Compared, newComparison(i, c, compared[i], &number))
+		if p.Simulated = p.Simulated || c.simulated(); i < parts {
+			p.Compared = append(p.Compared, newComparison(i, c, d.compared[i], &number))
+		}
 	}
 	p.Compare = comparisonMethods(in.Comparisons)
 	if in.Comparing { // what each mapping is by itself stands in its own run's report
@@ -122,11 +114,11 @@ func newPage(in Input, figures []runFigures, compared []comparisonFigures, secti
 	}
 	for i, r := range in.Runs {
 		p.Simulated = p.Simulated || r.Mapping.Info.Simulated
-		if !in.Comparing {
-			p.Runs = append(p.Runs, newRun(i, r, figures[i], &number))
+		if !in.Comparing && i < parts {
+			p.Runs = append(p.Runs, newRun(i, r, d.runs[i], &number))
 		}
 	}
-	p.Sections = sections
+	p.Sections = slices.Clone(d.sections[:min(parts, len(d.sections))])
 	for i := range p.Sections {
 		p.Sections[i].ID = fmt.Sprintf("part%d-%s", i+1, p.Sections[i].ID)
 		for _, fig := range p.Sections[i].Figures {
@@ -136,18 +128,45 @@ func newPage(in Input, figures []runFigures, compared []comparisonFigures, secti
 		p.Simulated = p.Simulated || p.Sections[i].Simulated
 	}
 	if len(in.Runs) > 1 {
-		p.Overview = overview(in.Runs)
+		p.Overview = overview(in.Runs, len(p.Runs))
+	}
+	p.Folded = len(p.Runs) > manyParts
+	p.Size = sizeNotes(d.reduced, firstOf(parts, len(in.Comparisons), "comparisons"), firstOf(parts, len(in.Sections), "sections"))
+	if !in.Comparing {
+		p.Size = sizeNotes(false, firstOf(parts, len(in.Runs), "mappings"), p.Size)
 	}
 	p.Warnings = allWarnings(in)
+	p.script(d.cortex)
 	return p
 }
 
-// script adds the page's scripts, and the interactive cortex where a mapping has a surface.
-func (p *page) script(in Input) error {
-	v, err := newViewer(in)
-	if err != nil {
-		return err
+// title is what the page is about.
+func title(in Input) string {
+	switch {
+	case in.Title != "":
+		return in.Title
+	case len(in.Runs) == 0:
+		return in.Sections[0].Title
+	case in.Comparing:
+		return comparisonTitle(in.Comparisons)
 	}
+	models, subjects := map[string]bool{}, map[string]bool{}
+	for _, r := range in.Runs {
+		models[r.Mapping.Info.Model], subjects[r.Mapping.Info.Subject] = true, true
+	}
+	first := &in.Runs[0].Mapping.Info
+	what, whom := first.Model, onto(first.Subject)
+	if n := len(models); n > 1 {
+		what = plural(n, "network", "networks")
+	}
+	if n := len(subjects); n > 1 {
+		whom = plural(n, "subject", "subjects")
+	}
+	return what + " mapped onto " + whom
+}
+
+// script adds the page's scripts, and the interactive cortex where a mapping has a surface.
+func (p *page) script(v *viewer) {
 	if v != nil {
 		p.Scripts = append(p.Scripts, newScript(threeJS), newScript(viewerJS))
 		if len(p.Runs) == 1 {
@@ -157,7 +176,6 @@ func (p *page) script(in Input) error {
 		}
 	}
 	p.Scripts = append(p.Scripts, newScript(tablesJS))
-	return nil
 }
 
 // allWarnings are those of the run, then each mapping's and each analysis's, without repeats.
@@ -187,13 +205,13 @@ func heading(r Run) string {
 	return r.Mapping.Info.Model + " mapped onto " + onto(r.Mapping.Info.Subject)
 }
 
+// runID is the anchor of a mapping's part.
+func runID(i int) string { return fmt.Sprintf("run%d", i+1) }
+
 func newRun(i int, r Run, f runFigures, number *int) run {
 	info := &r.Mapping.Info
-	out := run{ID: fmt.Sprintf("run%d", i+1), Heading: heading(r), Lead: lead(r), Simulated: info.Simulated, Keys: keyNumbers(r),
-		Alignment: f.Alignment, Layers: f.Layers, Curve: f.Curve, Plates: f.Plates, Methods: methods(r), Facts: facts(r), Settings: settings(info.Settings)}
-	if f.LeftOut > 0 {
-		out.LeftOut = fmt.Sprintf("For the page’s size, %s of this mapping are not shown here: they lie in plates/, and the interactive cortex has every map.", plural(f.LeftOut, "plate", "plates"))
-	}
+	out := run{ID: runID(i), Heading: heading(r), Lead: lead(r), Simulated: info.Simulated, Keys: keyNumbers(r),
+		Alignment: f.Alignment, Layers: f.Layers, Curve: f.Curve, Plates: f.Plates, LeftOut: leftOut(f.LeftOut), Methods: methods(r), Facts: facts(r), Settings: settings(info.Settings)}
 	if len(out.Plates) > 0 {
 		out.Hero, out.Plates = &out.Plates[0], out.Plates[1:]
 	}
@@ -220,7 +238,7 @@ func newRun(i int, r Run, f runFigures, number *int) run {
 	if c := r.Results.Clusters; c != nil && len(c.Size) > 0 {
 		out.Clusters = clusterTable(r)
 	}
-	out.Sections = f.Sections
+	out.Sections = slices.Clone(f.Sections)
 	for i := range out.Sections {
 		out.Sections[i].ID = out.ID + "-" + out.Sections[i].ID
 	}
@@ -324,18 +342,22 @@ func methodWord(info *store.FitInfo) string {
 	return strings.ReplaceAll(info.Method, "_", " ") + ", " + info.Ablation
 }
 
-// overview compares several mappings, a row each.
-func overview(runs []Run) *table {
+// overview compares several mappings, a row each; the first ones lead to their parts.
+func overview(runs []Run, parts int) *table {
 	t := &table{Caption: "All mappings", Head: []string{"Network", "Subject", "Method", "Protocol", "Seed", "R²", "R² / ceiling", "median r", "Slope (shares, levels)"}}
-	for _, r := range runs {
+	for i, r := range runs {
 		info, v := &r.Mapping.Info, analyze.Summarise(r.Mapping)
+		name := text(info.Model)
+		if i < parts {
+			name.Href = "#" + runID(i)
+		}
 		slope := analyze.Interval{Estimate: math.NaN(), Lo: math.NaN(), Hi: math.NaN()}
 		for _, a := range r.Results.Alignment {
 			if a.Quantity == "share" && a.Over == "rois" {
 				slope = a.Slope
 			}
 		}
-		t.Rows = append(t.Rows, []cell{text(info.Model), text(info.Subject + simulatedWord(info.Simulated)), text(methodWord(info)), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
+		t.Rows = append(t.Rows, []cell{name, text(info.Subject + simulatedWord(info.Simulated)), text(methodWord(info)), text(strings.TrimSpace(info.Protocol + " " + info.Swept)), whole(info.Seed), num(v.R2), num(v.R2Norm), num(v.R), with(slope)})
 	}
 	return t
 }

@@ -15,7 +15,6 @@ import (
 	"testing"
 
 	"cortexmap/analyze"
-	"cortexmap/analyze/draw"
 	"cortexmap/internal/cortex"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
@@ -87,13 +86,20 @@ func outline(html string) string {
 // TestReport writes the report of a simulated mapping once and looks at it from all sides.
 func TestReport(t *testing.T) {
 	dir := t.TempDir()
-	html := write(t, dir, sampleInput(t, sampleRun(t, 3)))
+	r := sampleRun(t, 3)
+	html := write(t, dir, sampleInput(t, r))
 	t.Run("structure", func(t *testing.T) { structure(t, "simulated.txt", html) })
 	t.Run("content", func(t *testing.T) { content(t, html) })
 	t.Run("tables", func(t *testing.T) { checkCSVs(t, dir) })
 	t.Run("chromium", func(t *testing.T) { inChromium(t, dir) })
-	t.Run("cortex", func(t *testing.T) { cortexInChromium(t, dir) })
-	t.Run("without WebGL", func(t *testing.T) { withoutWebGL(t, dir) })
+	t.Run("cortex", func(t *testing.T) { cortexInChromium(t, dir, r.Mapping) })
+	t.Run("without WebGL", func(t *testing.T) { withoutWebGL(t, dir, 6) })
+	t.Run("readable", func(t *testing.T) {
+		p := openCortex(t, dir)
+		readable(t, p)
+		firstScreen(t, p, "report")
+	})
+	t.Run("on paper", func(t *testing.T) { onPaper(t, dir) })
 }
 
 // TestSeveral: two mappings have an overview and a part each. The first is shown without its plates.
@@ -319,44 +325,6 @@ func FuzzReadCredits(f *testing.F) {
 	})
 }
 
-// TestManyMappings: the pictures of many mappings shrink until the page may have them, at the least scale the
-// last maps of the last mappings go, and every mapping keeps its first.
-func TestManyMappings(t *testing.T) {
-	r := sampleRun(t, 5)
-	r.Results.Maps = r.Results.Maps[2:3]
-	dir := t.TempDir()
-	one, err := drawRun(t.Context(), dir, fileStem(r.Mapping), r, draw.Accessible)
-	if err != nil {
-		t.Fatal(err)
-	}
-	size := one.Plates[0].bytes + one.Plates[1].bytes
-	copies := func() (all []runFigures) {
-		for range 3 {
-			all = append(all, runFigures{Plates: slices.Clone(one.Plates)})
-		}
-		return all
-	}
-	count := func(all []runFigures) (plates, bytes, left int) {
-		for _, f := range all {
-			left += f.LeftOut
-			for _, p := range f.Plates {
-				plates, bytes = plates+1, bytes+p.bytes
-			}
-		}
-		return plates, bytes, left
-	}
-	for _, c := range []struct{ budget, plates, most int }{{3 * size, 6, 3 * size}, {2 * size, 6, 2 * size}, {1, 3, size}} {
-		all := copies()
-		if err := shrink(all, nil, c.budget); err != nil {
-			t.Fatal(err)
-		}
-		plates, bytes, left := count(all)
-		if plates != c.plates || bytes > c.most || left != 6-plates {
-			t.Errorf("a budget of %d leaves %d plates of %d bytes, %d out; want %d of at most %d", c.budget, plates, bytes, left, c.plates, c.most)
-		}
-	}
-}
-
 // TestOddCortex: hemispheres of different sizes, without flat maps, curvature or regions; a mapping without shares.
 func TestOddCortex(t *testing.T) {
 	tetra := func(name string, more int) *cortex.Hemisphere {
@@ -380,7 +348,7 @@ func TestOddCortex(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := newViewer(Input{Runs: []Run{{Mapping: m, Results: res, Geometry: g}}})
+	v, err := newViewer(Input{Runs: []Run{{Mapping: m, Results: res, Geometry: g}}}, cortexMost)
 	if err != nil || v == nil {
 		t.Fatalf("no interactive cortex: %v", err)
 	}

@@ -55,6 +55,7 @@ type section struct {
 	Figures   []*figure
 	Table     *table
 	Methods   []string
+	LeftOut   int // pictures that are files only
 }
 
 // drawSections draws and writes the figures of sections; stem, if any, begins their files' names.
@@ -103,7 +104,7 @@ func writePicture(dir, stem string, p Picture) (*figure, error) {
 		}
 	}
 	box := p.Image.Bounds()
-	return &figure{PNG: dataURI(b.Bytes()), Alt: p.Alt, Caption: p.Title, Files: p.Numbers, Width: box.Dx(), Height: box.Dy()}, nil
+	return &figure{file: b.Bytes(), Alt: p.Alt, Caption: p.Title, Files: p.Numbers, Width: box.Dx(), Height: box.Dy()}, nil
 }
 
 // shown is a table with the columns that people see.
@@ -136,3 +137,6 @@ func shownCell(t *analyze.Table, row []any, c Show) cell {
 		return text(analyze.Cell(x, 3))
 	}
 }
+
+// Missing says which pictures are files only.
+func (s section) Missing() string { return leftOut(s.LeftOut) }

@@ -59,12 +59,15 @@ type viewer struct {
 	Note  string      // what is shown otherwise than on the plates
 	Keys  string      // of the keyboard, for people
 	Label string
+	// LeftOut says what is missing for the page's size.
+	LeftOut string
 }
 
 // viewerJSON is what viewer.js reads.
 type viewerJSON struct {
-	Blob  string       `json:"blob"` // base64 of gzip of all numbers, little-endian
-	View  string       `json:"view"` // shown first
+	Blob  string       `json:"blob"`  // base64 of gzip of all numbers, little-endian
+	View  string       `json:"view"`  // shown first
+	Style draw.Style   `json:"style"` // shown first
 	Hemis [2]hemiJSON  `json:"hemis"`
 	Flat  []extentJSON `json:"flat,omitempty"`
 	Runs  []runJSON    `json:"runs"`
@@ -125,8 +128,8 @@ type mapJSON struct {
 	Title      string     `json:"title"`
 	Unit       string     `json:"unit"`
 	Note       string     `json:"note"`
-	Show       []string   `json:"show"` // columns that the map is about
-	Table      *ref       `json:"table"`
+	Show       []string   `json:"show"`   // columns that the map is about
+	Tables     [2]*ref    `json:"tables"` // by style: accessible, paper
 	Width      int        `json:"width"`
 	Height     int        `json:"height"`
 	Steps      bool       `json:"steps"`
@@ -140,8 +143,9 @@ type mapJSON struct {
 	V          *[2]*ref   `json:"v,omitempty"`
 }
 
-// newViewer prepares the interactive cortex of all runs on the first run's surface, nil if there is none.
-func newViewer(in Input) (*viewer, error) {
+// newViewer prepares the interactive cortex of all runs on the first run's surface, nil if there is none. Those that
+// would need more than budget bytes are left out.
+func newViewer(in Input, budget int) (*viewer, error) {
 	var full *cortex.Geometry
 	for _, r := range in.Runs {
 		if full == nil && r.Geometry != nil && len(r.Results.Maps) > 0 && r.Geometry.Hemis[0].Inflated != nil && r.Geometry.Hemis[1].Inflated != nil {
@@ -155,44 +159,28 @@ func newViewer(in Input) (*viewer, error) {
 	if g.Hemis[0].N() > viewerMost || g.Hemis[1].N() > viewerMost {
 		return nil, nil // a subject's own fine surface: the plates show it
 	}
-	p := &packer{}
-	data := viewerJSON{}
+	items := slices.DeleteFunc(viewerItems(in), func(i viewerItem) bool { return i.Geometry != full || len(i.Results.Maps) == 0 })
+	p, data := &packer{}, viewerJSON{Style: in.Style}
+	shown, borders, err := p.items(&data, g, items, budget)
+	if err != nil {
+		return nil, err
+	}
 	out := &viewer{Keys: "arrows turn, Shift and arrows step from vertex to vertex, Enter selects a vertex, + and − zoom, 1 to 5 are the views, 0 resets, m is the next map"}
-	var first *draw.Drape
-	var networks []string // of what is shown
-	runs := slices.Clone(in.Runs)
-	for _, c := range in.Comparisons {
-		runs = append(runs, c.run())
+	if shown < len(items) {
+		out.LeftOut = fmt.Sprintf("For the page’s size, it has the maps of %s of %s mappings and comparisons; plates/ and maps/ have all.", count(shown), count(len(items)))
 	}
-	for i, r := range runs {
-		if r.Geometry != full || len(r.Results.Maps) == 0 {
-			continue
-		}
-		o := draw.Options{Style: in.Style, Outlines: coarseOutlines(runOutlines(r), g), Focus: focus(g, r.Mapping)}
-		d := draw.NewDrape(g, o)
-		if first == nil {
-			first = d
-			data.View = view(g, o.Focus)
-			data.Flat = flatExtents(g, o.Focus)
-		}
-		networks = append(networks, r.Mapping.Info.Model)
-		if i < len(in.Runs) {
-			p.run(&data, g, d, r)
-		} else {
-			p.comparison(&data, g, d, r, in.Comparisons[i-len(in.Runs)])
-		}
-	}
+	f := focus(g, items[0].Mapping)
+	data.View, data.Flat = view(g, f), flatExtents(g, f)
 	if in.Comparing {
-		data.Beside = firstPair(data.Maps, networks)
+		data.Beside = firstPair(data.Maps, items)
 	}
 	for i, h := range g.Hemis {
-		data.Hemis[i] = p.hemi(h, first.Borders[i])
+		data.Hemis[i] = p.hemi(h, borders[i])
 	}
 	if g != full {
 		out.Note = fmt.Sprintf("Shown at the resolution of %s, %s vertices a hemisphere; the plates show all.", g.Name, count(g.Hemis[0].N()))
 	}
 	out.Label = fmt.Sprintf("Interactive cortex: two hemispheres of %s, left and right, coloured by the chosen map. Keys: %s. The tables below hold the regions’ means.", g.Name, out.Keys)
-	var err error
 	if data.Blob, err = p.pack(); err != nil {
 		return nil, err
 	}
@@ -201,10 +189,64 @@ func newViewer(in Input) (*viewer, error) {
 	return out, err
 }
 
-// firstPair are the first map of the first network and the same of the next; nil without. networks are the runs'.
-func firstPair(all []mapJSON, networks []string) []int {
+// viewerItem is a mapping, or a comparison.
+type viewerItem struct {
+	Run
+	compared *Comparison
+}
+
+// viewerItems are in the order of their importance: where comparisons are what the page is about, each stands behind
+// the second network of its own, as far as there are.
+func viewerItems(in Input) (out []viewerItem) {
+	done := 0
+	for i, r := range in.Runs {
+		out = append(out, viewerItem{Run: r})
+		if in.Comparing && i > 0 && done < len(in.Comparisons) {
+			c := &in.Comparisons[done]
+			out = append(out, viewerItem{c.run(), c})
+			done++
+		}
+	}
+	for done < len(in.Comparisons) {
+		c := &in.Comparisons[done]
+		out = append(out, viewerItem{c.run(), c})
+		done++
+	}
+	return out
+}
+
+// items adds as many of them as budget bytes hold, at least one. Borders are the first one's.
+func (p *packer) items(data *viewerJSON, g *cortex.Geometry, items []viewerItem, budget int) (shown int, borders [2][]draw.Segment, err error) {
+	size := 0
+	for i, item := range items {
+		d := draw.NewDrape(g, draw.Options{Outlines: coarseOutlines(runOutlines(item.Run), g), Focus: focus(g, item.Mapping)})
+		mark, runs, maps := p.Len(), len(data.Runs), len(data.Maps)
+		if item.compared == nil {
+			p.run(data, g, d, item.Run)
+		} else {
+			p.comparison(data, g, d, item.Run, *item.compared)
+		}
+		n, err := packedSize(p.Bytes()[mark:])
+		if err != nil {
+			return 0, borders, err
+		}
+		if size += n; i > 0 && size > budget {
+			p.Truncate(mark)
+			data.Runs, data.Maps = data.Runs[:runs], data.Maps[:maps]
+			return i, borders, nil
+		}
+		if i == 0 {
+			borders = d.Borders
+		}
+	}
+	return len(items), borders, nil
+}
+
+// firstPair are the first map of the first network and the same of the next; nil without.
+func firstPair(all []mapJSON, items []viewerItem) []int {
+	model := func(m mapJSON) string { return items[m.Run].Mapping.Info.Model }
 	for i, m := range all {
-		if networks[m.Run] != networks[all[0].Run] && m.Title == all[0].Title {
+		if model(m) != model(all[0]) && m.Title == all[0].Title {
 			return []int{0, i}
 		}
 	}
@@ -365,7 +407,7 @@ func regionNames(v *store.Vertex) string {
 }
 
 func (p *packer) mapOf(run int, m *cortex.Map, s *draw.Skin) mapJSON {
-	out := mapJSON{Run: run, Title: m.Title, Unit: m.Unit, Note: m.Note, Show: about[m.Name], Table: packed(p, "u8", s.Pix), Width: s.Width, Height: s.Height,
+	out := mapJSON{Run: run, Title: m.Title, Unit: m.Unit, Note: m.Note, Show: about[m.Name], Tables: [2]*ref{packed(p, "u8", s.Pix[draw.Accessible]), packed(p, "u8", s.Pix[draw.Paper])}, Width: s.Width, Height: s.Height,
 		Steps: s.Steps, Below: s.Below, X: [2]float64{s.X.Lo, s.X.Hi}, Categories: m.Categories}
 	if s.Filled > 0 {
 		out.Note = strings.TrimSpace(out.Note + fmt.Sprintf(" %s vertices between the mapping’s are drawn as %s of their neighbours.", count(s.Filled), draw.Joined(m)))
@@ -496,17 +538,26 @@ func (p *packer) faces(faces [][3]int32) *ref {
 // pack is base64 of gzip of everything; without a time, so that the same report has the same bytes.
 func (p *packer) pack() (string, error) {
 	var out bytes.Buffer
-	z, err := gzip.NewWriterLevel(&out, gzip.BestCompression)
+	err := zip(&out, p.Bytes())
+	return base64.StdEncoding.EncodeToString(out.Bytes()), err
+}
+
+// packedSize is how many bytes numbers take on the page.
+func packedSize(x []byte) (int, error) {
+	var out bytes.Buffer
+	err := zip(&out, x)
+	return base64.StdEncoding.EncodedLen(out.Len()), err
+}
+
+func zip(out *bytes.Buffer, x []byte) error {
+	z, err := gzip.NewWriterLevel(out, gzip.BestCompression)
 	if err != nil {
-		return "", err
+		return err
 	}
-	if _, err := z.Write(p.Bytes()); err != nil {
-		return "", err
+	if _, err := z.Write(x); err != nil {
+		return err
 	}
-	if err := z.Close(); err != nil {
-		return "", err
-	}
-	return base64.StdEncoding.EncodeToString(out.Bytes()), nil
+	return z.Close()
 }
 
 // coarseMap is a map of those vertices that a coarser geometry has.

@@ -40,6 +40,9 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 		if figures[i], err = drawRun(ctx, filepath.Join(dir, "plates"), stems[i], r, in.Style); err != nil {
 			return nil, err
 		}
+		if i >= partsMost { // a sweep's pictures would fill the memory
+			figures[i] = runFigures{}
+		}
 	}
 	compared := make([]comparisonFigures, len(in.Comparisons))
 	for i, c := range in.Comparisons {
@@ -47,23 +50,50 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 		if compared[i], err = drawComparison(ctx, filepath.Join(dir, "plates"), c, in.Style, in.Comparing); err != nil {
 			return nil, err
 		}
-	}
-	if err := shrink(figures, compared, plateBudget); err != nil {
-		return nil, err
+		if i >= partsMost {
+			compared[i] = comparisonFigures{}
+		}
 	}
 	sections, err := drawSections(filepath.Join(dir, "plates"), "", in.Sections)
 	if err != nil {
 		return nil, err
 	}
-	var buf bytes.Buffer
-	if err := render(&buf, in, figures, compared, sections); err != nil {
+	d := drawn{runs: figures, compared: compared, sections: sections[:min(partsMost, len(sections))]}
+	html, err := d.page(ctx, in)
+	if err != nil {
 		return nil, err
 	}
-	out.Bytes = buf.Len()
-	if err := ctx.Err(); err != nil {
+	out.Bytes = len(html)
+	return out, durable.WriteFile(out.HTML, html)
+}
+
+// drawn are the page's figures, and its interactive cortex.
+type drawn struct {
+	runs     []runFigures
+	compared []comparisonFigures
+	sections []section
+	cortex   *viewer
+	reduced  bool // pictures lost colours or pixels
+}
+
+// page renders the page with as many parts as it can hold.
+func (d *drawn) page(ctx context.Context, in Input) ([]byte, error) {
+	err := d.fitPictures(ctx, pictureMost)
+	if err != nil {
 		return nil, err
 	}
-	return out, durable.WriteFile(out.HTML, buf.Bytes())
+	if d.cortex, err = newViewer(in, cortexMost); err != nil {
+		return nil, err
+	}
+	for parts := partsMost; ; parts = parts * 3 / 4 {
+		var buf bytes.Buffer
+		if err := render(&buf, in, d, parts); err != nil {
+			return nil, err
+		}
+		if err := ctx.Err(); err != nil || buf.Len() <= pageMost || parts == 0 {
+			return buf.Bytes(), err
+		}
+	}
 }
 
 // tables joins the runs' tables by name, in the order of first appearance.

@@ -12,8 +12,9 @@ import (
 )
 
 type compareCmd struct {
-	Runs []string `arg:"" name:"run" placeholder:"RUN" type:"path" help:"Folders that runs have written, or one network's folder below a run's mappings/."`
-	Pair bool     `help:"The two folders are one network before and after: fine-tuning, another protocol, another training set."`
+	Runs    []string `arg:"" name:"run" placeholder:"RUN" type:"path" help:"Folders that runs have written, or one network's folder below a run's mappings/."`
+	Pair    bool     `help:"The two folders are one network before and after: fine-tuning, another protocol, another training set."`
+	Colours string   `enum:"accessible,paper" default:"accessible" help:"Of maps: accessible (colour-blind people can read them), or paper (as published)."`
 }
 
 func (c *compareCmd) Help() string {
@@ -43,7 +44,7 @@ func (c *compareCmd) Run(e *env) error {
 	defer bar.close()
 	e.log = slog.New(newHandler(bar.beside(), e.flags.Quiet))
 	res, err := pipeline.Compare(e.ctx, pipeline.CompareOptions{
-		Runs: c.Runs, Pair: c.Pair, Out: e.flags.Out, Demo: demo, Version: version(), Command: strings.Join(os.Args, " "), Log: e.log, Progress: bar.update,
+		Runs: c.Runs, Pair: c.Pair, Colours: c.Colours, Out: e.flags.Out, Demo: demo, Version: version(), Command: strings.Join(os.Args, " "), Log: e.log, Progress: bar.update,
 	})
 	bar.close()
 	if err != nil {

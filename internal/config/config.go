@@ -110,6 +110,7 @@ type Analyze struct {
 	Hierarchy Hierarchy `yaml:"hierarchy" json:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
 	Bootstrap int       `yaml:"bootstrap" json:"bootstrap"` // draws of test photographs, for the scores' intervals; 0: none
 	Interval  string    `yaml:"interval" json:"interval"`   // auto | spatial | subjects
+	Colours   string    `yaml:"colours" json:"colours"`     // of maps: accessible (colour-blind people can read them) | paper (as published)
 	Controls  Layers    `yaml:"controls" json:"controls"`   // auto: none in a single run, all in a sweep | none | all | list of random_weights, shuffled, spin
 	Spaces    []string  `yaml:"spaces" json:"spaces"`       // surfaces that maps are written on as well: fsaverage5, fsaverage6, fsaverage7
 }
@@ -144,7 +145,7 @@ func Defaults() Config {
 			Seeds:    []int{0},
 			Split:    Split{By: "photo", Val: 0.1, Test: 0.1},
 		},
-		Analyze: Analyze{Bootstrap: 1000, Interval: "auto", Controls: Layers{"auto"}},
+		Analyze: Analyze{Bootstrap: 1000, Interval: "auto", Colours: "accessible", Controls: Layers{"auto"}},
 	}
 }
 
@@ -226,6 +227,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		oneOf("fit.protocol", c.Fit.Protocol, "sound", "paper"),
 		oneOf("analyze.interval", c.Analyze.Interval, "auto", "spatial", "subjects"),
 		between("analyze.bootstrap", float64(c.Analyze.Bootstrap), 0, 1<<20),
+		oneOf("analyze.colours", c.Analyze.Colours, "accessible", "paper"),
 		between("memory", c.Memory, 0, 1<<20),
 		between("threads", float64(c.Threads), 0, 1<<16),
 		between("extract.components", float64(c.Extract.Components), 0, 1<<16),

@@ -26,6 +26,7 @@ import (
 type CompareOptions struct {
 	Runs     []string // run folders, or folders below their mappings/
 	Pair     bool     // there are two, before and after
+	Colours  string   // of maps: accessible, the default, or paper
 	Out      string   // "": below runs/
 	Demo     fs.FS    // the embedded demo folder, for its surfaces
 	Version  string
@@ -318,7 +319,7 @@ func (c *comparer) write(all []*fitted, couples []couple) (*Result, error) {
 
 // report is what the page shows.
 func (c *comparer) report(all []*fitted, j *joint) report.Input {
-	in := report.Input{Comparing: true, Comparisons: j.comparisons, Tables: j.tables, Sections: j.sections, Warnings: c.warnings}
+	in := report.Input{Comparing: true, Comparisons: j.comparisons, Tables: j.tables, Sections: j.sections, Warnings: c.warnings, Style: report.Colours(c.Colours)}
 	seen := map[string]bool{}
 	for _, f := range all {
 		in.Runs = append(in.Runs, f.Run)

@@ -119,7 +119,7 @@ func (r *setting) mappingKey(n *network, b *brain, how way, seed int) key {
 // resultsKey is the digest of everything that tables and report are made from; names, too, since they are
 // shown.
 func (r *run) resultsKey(mappings []*mapped) key {
-	parts := []any{"cortexmap", r.Version, "analyze.hierarchy", r.Config.Analyze.Hierarchy, "analyze.interval", r.Config.Analyze.Interval, "analyze.bootstrap", r.Config.Analyze.Bootstrap, "analyze.spaces", r.Config.Analyze.Spaces, "sweep.groups", r.Config.Sweep.Groups}
+	parts := []any{"cortexmap", r.Version, "analyze.hierarchy", r.Config.Analyze.Hierarchy, "analyze.interval", r.Config.Analyze.Interval, "analyze.colours", r.Config.Analyze.Colours, "analyze.bootstrap", r.Config.Analyze.Bootstrap, "analyze.spaces", r.Config.Analyze.Spaces, "sweep.groups", r.Config.Sweep.Groups}
 	for _, m := range mappings {
 		c, b := m.Network.file.Card, m.Brain
 		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label, m.Network.Size, m.Network.FinetunedFrom,

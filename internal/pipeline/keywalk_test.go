@@ -32,7 +32,7 @@ var other = map[string]string{
 	"extract.layers": "stages", "extract.grid": "REFUSED 16", "extract.protocol": "paper", "extract.compression": "zstd", "extract.native": "KEYS all", "extract.images": "bigger/images", "extract.components": "4",
 	"fit.protocol": "paper", "fit.seeds": "[1]", "fit.split.by": "image", "fit.split.val": "0.2", "fit.split.test": "0.2", "fit.split.seed": "1",
 	"fit.images": "5", "fit.ablation": "no_topology", "fit.baselines": "KEYS [ridge_layers]",
-	"analyze.hierarchy": "[V1, V2]", "analyze.interval": "spatial", "analyze.bootstrap": "200", "analyze.controls": "KEYS all", "analyze.spaces": "[fsaverage5]", "sweep.groups": "{all: [resnet]}",
+	"analyze.hierarchy": "[V1, V2]", "analyze.interval": "spatial", "analyze.colours": "paper", "analyze.bootstrap": "200", "analyze.controls": "KEYS all", "analyze.spaces": "[fsaverage5]", "sweep.groups": "{all: [resnet]}",
 }
 
 // TestEveryKey walks all keys of the configuration: another value changes a digest of the plan, or is refused, or

@@ -116,7 +116,7 @@ func (r *run) analyze(w work) error {
 	r.mu.Lock()
 	m.Warnings = slices.Concat(r.result.Warnings, said, lacking)
 	r.mu.Unlock()
-	in := report.Input{Warnings: m.Warnings}
+	in := report.Input{Warnings: m.Warnings, Style: report.Colours(r.Config.Analyze.Colours)}
 	vertices, err := store.CreateVertices(filepath.Join(w.Dir, store.VerticesName))
 	if err != nil {
 		return err
@@ -145,7 +145,7 @@ func (r *run) analyze(w work) error {
 		if err := vertices.Add(mapping.Mapping); err != nil {
 			return err
 		}
-		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Spaces: r.spaces, Clusters: run.Results.Clusters, Version: r.Version}); err != nil {
+		if _, err := maps.Write(w.ctx, filepath.Join(w.Dir, "maps"), maps.Input{Mapping: run.Mapping, Geometry: run.Geometry, Spaces: r.spaces, Clusters: run.Results.Clusters, Style: in.Style, Version: r.Version}); err != nil {
 			return err
 		}
 	}

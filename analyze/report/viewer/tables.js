@@ -1,4 +1,5 @@
 // Tables that sort: a click on a column's heading, or Enter on it, sorts the rows by it, once more the other way.
+// And parts that are open on paper.
 (() => {
   'use strict';
   const value = text => {
@@ -26,4 +27,9 @@
       });
     });
   }
+  // on paper nothing is folded
+  const folded = () => [...document.querySelectorAll('details')].filter(d => !d.open);
+  let opened = [];
+  window.addEventListener('beforeprint', () => { opened = folded(); for (const d of opened) d.open = true; });
+  window.addEventListener('afterprint', () => { for (const d of opened) d.open = false; opened = []; });
 })();

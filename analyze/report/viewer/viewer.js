@@ -182,7 +182,7 @@
       at.forEach((a, row) => rows[a >>> 24].set(a & 0xffffff, row));
       return { ...r, rows, numbers, roi, r2: r.r2.map(read) };
     });
-    const state = { map: 0, second: -1, shape: 'inflated', morph: 1, zoom: 1, pan: [0, 0], floor: -Infinity, at: null };
+    const state = { map: 0, second: -1, style: data.style, shape: 'inflated', morph: 1, zoom: 1, pan: [0, 0], floor: -Infinity, at: null };
     let queued = false;
     // two maps are one scene drawn twice, so whatever turns one turns the other
     const panes = () => state.second < 0 ? 1 : 2;
@@ -274,7 +274,7 @@
       const shown = state.second < 0 ? [state.map] : [state.map, state.second];
       $('key').replaceChildren();
       shown.forEach((map, k) => {
-        const m = data.maps[map], run = runs[m.run], look = looks[k], pixels = read(m.table);
+        const m = data.maps[map], run = runs[m.run], look = looks[k], pixels = read(m.tables[state.style]);
         if (look.table) look.table.dispose();
         look.table = new THREE.DataTexture(pixels, m.width, m.height, THREE.RGBAFormat, THREE.UnsignedByteType);
         look.table.magFilter = look.table.minFilter = m.steps ? THREE.NearestFilter : THREE.LinearFilter;
@@ -480,6 +480,8 @@
       said.textContent = state.floor === -Infinity ? 'all' : number(state.floor);
       slider.setAttribute('aria-valuetext', state.floor === -Infinity ? 'all vertices' : 'R² of at least ' + number(state.floor));
     }
+    $('style').value = String(state.style);
+    $('style').addEventListener('change', e => { state.style = Number(e.target.value); show(); });
     slider.addEventListener('input', () => { limits(); show(); });
     select_.addEventListener('change', () => choose(Number(select_.value)));
     for (const b of root.querySelectorAll('[data-shape]')) { b.hidden = !sides.every(s => s.shapes[b.dataset.shape]); b.addEventListener('click', () => shape(b.dataset.shape)); }
