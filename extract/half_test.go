@@ -29,6 +29,10 @@ func TestDynamicQuantisationForgetsOrder(t *testing.T) {
 	if !strings.Contains(warnings(net), "dynamic-quantisation") {
 		t.Errorf("warnings are %v", net.Warnings)
 	}
+	report, err := net.Inspect(t.Context(), rt, 100, 0)
+	if err != nil || report.Estimate.Batch != 1 || report.Estimate.OneByOne <= 0 {
+		t.Errorf("inspect doesn't say what single pictures cost: %+v, %v", report.Estimate, err)
+	}
 	files := pictureFiles(t, 6)
 	turned := fstest.MapFS{}
 	for name, f := range files { // a becomes f, b becomes e: names give the order

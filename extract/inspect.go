@@ -3,6 +3,7 @@ package extract
 import (
 	"context"
 	"encoding/hex"
+	"math"
 	"time"
 
 	"cortexmap/internal/onnx"
@@ -59,6 +60,7 @@ type Estimate struct {
 	SecondsAnImage float64 `json:"seconds_an_image,omitempty"` // of the network with its taps, decoding apart; 0: not run
 	Seconds        float64 `json:"seconds,omitempty"`          // for all images
 	Memory         int64   `json:"memory_bytes,omitempty"`     // the most that the process has at once
+	OneByOne       float64 `json:"one_by_one,omitempty"`       // of a network quantised over the batch: an image's time at batch 1 over that in batches of 4
 }
 
 // Inspect tells what is known about the network, and measures batches of noise for the estimate, as extraction does
@@ -71,17 +73,20 @@ func (n *Network) Inspect(ctx context.Context, rt *ort.Runtime, images int, memo
 	for _, c := range n.Found {
 		r.Found = append(r.Found, ReportFound{c.Name, c.Tensor, c.Kind, c.Why})
 	}
-	e := &r.Estimate
-	e.Images = images
-	e.BytesAnImage = bytesAnImage(n.Layers, FitGrid)
+	var err error
+	r.Estimate, err = n.Estimate(ctx, rt, images, 0, memory)
+	return r, err
+}
+
+// Estimate says what extracting so many images will take, in batches of the given size; 0: as extraction chooses. memory
+// is as RunOptions'. With rt nil nothing is run, and neither time nor memory is told.
+func (n *Network) Estimate(ctx context.Context, rt *ort.Runtime, images, batch int, memory int64) (Estimate, error) {
+	e := Estimate{Images: images, BytesAnImage: bytesAnImage(n.Layers, FitGrid)}
 	e.Bytes = e.BytesAnImage * int64(images)
 	if rt == nil {
-		return r, nil
+		return e, nil
 	}
-	if err := n.estimate(ctx, rt, e, ort.MemoryBudget(memory)); err != nil {
-		return r, n.placed(err)
-	}
-	return r, nil
+	return e, n.placed(n.measure(ctx, rt, &e, batch, ort.MemoryBudget(memory)))
 }
 
 func (n *Network) reportModel() ReportModel {
@@ -109,9 +114,9 @@ func reportInput(v onnx.Value) ReportInput {
 	return in
 }
 
-// estimate plans an extraction and times batches of noise: the shortest of those after the first, which warms caches
+// measure plans an extraction and times batches of noise: the shortest of those after the first, which warms caches
 // up and counts only where one takes seconds.
-func (n *Network) estimate(ctx context.Context, rt *ort.Runtime, e *Estimate, budget int64) error {
+func (n *Network) measure(ctx context.Context, rt *ort.Runtime, e *Estimate, batch int, budget int64) error {
 	x := &extraction{net: n, rt: rt, feed: n.feed, layers: n.Layers}
 	b := onnx.NewBuilder(n.Model.Opset())
 	taps, own := x.taps(b), ownOutputs(b, &n.Model.Graph)
@@ -121,22 +126,37 @@ func (n *Network) estimate(ctx context.Context, rt *ort.Runtime, e *Estimate, bu
 		_, _, err := x.runOnce(ctx, s, n.feed.noise(batch), batch, true, len(own))
 		return err
 	}
-	p, s, err := n.plan(rt, b, append(taps, own...), planOptions{threads: ort.Threads(n.threads), grid: FitGrid, images: e.Images, budget: budget, try: try})
+	p, s, err := n.plan(rt, b, append(taps, own...), planOptions{batch: batch, threads: ort.Threads(n.threads), grid: FitGrid, images: e.Images, budget: budget, try: try})
 	if err != nil {
 		return err
 	}
 	defer s.Close()
-	best := p.seconds
-	for again, begun := 0, time.Now(); again < 3 && time.Since(begun) < time.Second; again++ {
-		t := time.Now()
-		if err := try(s, p.batch); err != nil {
-			return err
-		}
-		best = min(best, time.Since(t).Seconds())
+	best, err := shortest(p.seconds, func() error { return try(s, p.batch) })
+	if err != nil {
+		return err
 	}
 	e.Batch, e.Sessions = p.batch, p.sessions
 	e.SecondsAnImage = best / float64(p.batch*p.sessions)
 	e.Seconds = e.SecondsAnImage * float64(e.Images)
 	e.Memory = started + p.memory(n, FitGrid, e.Images)
+	if n.dynamic && n.feed.frozen == 0 {
+		together, err := shortest(math.Inf(1), func() error { return try(s, usualBatch) })
+		if err != nil {
+			return err
+		}
+		e.OneByOne = best / (together / usualBatch)
+	}
 	return nil
+}
+
+// shortest is the shortest time in seconds of up to three runs within a second, and of one that was measured before.
+func shortest(before float64, run func() error) (float64, error) {
+	for again, begun := 0, time.Now(); again < 3 && time.Since(begun) < time.Second; again++ {
+		t := time.Now()
+		if err := run(); err != nil {
+			return 0, err
+		}
+		before = min(before, time.Since(t).Seconds())
+	}
+	return before, nil
 }

@@ -174,9 +174,11 @@ func folderBytes(dir string) int64 {
 	return total
 }
 
+// usualBatch is the fastest on a CPU: larger ones leave its caches.
+const usualBatch = 4
+
 // batch is the number of images in a batch: the export's, one where neighbours would matter, the user's, or
-// 4 (the fastest on a CPU: larger ones leave its caches), halved until the inputs and the layers as they come
-// take less than 256 MB.
+// usualBatch, halved until the inputs and the layers as they come take less than 256 MB.
 func (n *Network) batch(asked int) int {
 	switch {
 	case n.feed.frozen > 0:
@@ -190,7 +192,7 @@ func (n *Network) batch(asked int) int {
 	for _, l := range n.Layers {
 		bytes += 4 * l.Width * (l.Prefix + l.Grid[0]*l.Grid[1])
 	}
-	b := 4
+	b := usualBatch
 	for b > 1 && b*bytes > 256<<20 {
 		b /= 2
 	}

@@ -127,7 +127,8 @@ type speeds struct {
 	bare, whole, steady            time.Duration // wall
 	inference, decoding, writing   time.Duration // CPU, each alone
 	process                        time.Duration // CPU of the whole extractions
-	peak                           int64
+	peak, written                  int64
+	said                           extract.Estimate
 }
 
 func measure(ctx context.Context, o Options, rt *ort.Runtime, n measured, set *stimuli.Set, e ExtractOptions) (*speeds, error) {
@@ -199,19 +200,65 @@ func (s *speeds) extraction(ctx context.Context, rt *ort.Runtime, n measured, se
 		return err
 	}
 	defer os.RemoveAll(dir)
-	var m store.Manifest
+	said, err := n.Estimate(ctx, rt, set.Len(), n.batch, 0)
+	if err != nil {
+		return err
+	}
+	p := pace{skip: s.threads / n.ThreadsEach(s.threads)}
 	ort.ForgetPeak()
 	s.process += cpu(func() {
 		s.whole += wall(func() {
-			m, err = extract.Run(ctx, rt, n.Network, set, dir, extract.RunOptions{Key: "bench", Batch: n.batch, Threads: s.threads})
+			_, err = extract.Run(ctx, rt, n.Network, set, dir, extract.RunOptions{Key: "bench", Batch: n.batch, Threads: s.threads, Progress: p.step})
 		})
 	})
 	if err != nil {
 		return err
 	}
 	s.peak = max(s.peak, ort.PeakMemory())
-	s.steady += time.Duration(m.Seconds["stream"] * float64(time.Second))
-	return nil
+	s.steady += p.each() * time.Duration(set.Len())
+	s.said.Seconds += said.Seconds
+	s.said.Memory = max(s.said.Memory, said.Memory)
+	s.said.Bytes += said.Bytes
+	written, err := bytesBelow(dir)
+	s.written += written
+	return err
+}
+
+// bytesBelow is what the files below a folder take.
+func bytesBelow(dir string) (total int64, err error) {
+	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		info, err := d.Info()
+		if err == nil {
+			total += info.Size()
+		}
+		return err
+	})
+	return total, err
+}
+
+// pace is when the first batches, one a session, were written and when the last one was, and how many images by then.
+type pace struct {
+	skip         int // batches before the first
+	began, ended time.Time
+	first, last  int
+}
+
+func (p *pace) step(done, _ int) {
+	if p.skip--; p.skip >= 0 {
+		return
+	}
+	p.ended, p.last = time.Now(), done
+	if p.began.IsZero() {
+		p.began, p.first = p.ended, done
+	}
+}
+
+// each is the time an image takes between the two.
+func (p *pace) each() time.Duration {
+	return p.ended.Sub(p.began) / time.Duration(max(1, p.last-p.first))
 }
 
 // together are sessions of one thread with our nodes, as many as there are threads, or one where they are too large:
@@ -306,16 +353,19 @@ func speedTable() *analyze.Table {
 			{Name: "batch", Doc: "images in a batch"},
 			{Name: "threads", Doc: "of each side"},
 			{Name: "bare_images_s", Doc: "images a second of the library alone"},
-			{Name: "images_s", Doc: "of extraction, between the first and the last batch"},
+			{Name: "images_s", Doc: "of extraction, from when every session has done a batch to the end of the last"},
 			{Name: "ratio", Doc: "images_s / bare_images_s"},
 			{Name: "once_s", Doc: "seconds that an extraction spends once"},
 			{Name: "ratio_all", Doc: "ratio, those seconds counted"},
 			{Name: "library_ms", Doc: "CPU an image: the network with our nodes, on all cores, alone"},
 			{Name: "decode_ms", Doc: "CPU an image: decoding and preprocessing, alone"},
 			{Name: "write_ms", Doc: "CPU an image: writing, alone"},
-			{Name: "wall_over_work", Doc: "time · cores / CPU of the parts, between the first and the last batch"},
+			{Name: "wall_over_work", Doc: "time · cores / CPU of the parts, over the same stretch"},
 			{Name: "cpu_ms", Doc: "CPU an image of the whole extractions"},
 			{Name: "peak_gb", Doc: "most memory at once, GB, this comparison's own sessions included"},
+			{Name: "time_said", Doc: "seconds that were estimated before (the network's, decoding apart) / measured"},
+			{Name: "memory_said", Doc: "memory that was estimated / measured"},
+			{Name: "disk_said", Doc: "disk that was estimated / measured"},
 		}}
 }
 
@@ -324,10 +374,10 @@ func (s *speeds) add(t *analyze.Table, name string) {
 	milli := func(d time.Duration) float64 { return float64(d.Microseconds()) / 1e3 / n }
 	bare, steady := n/s.bare.Seconds(), n/s.steady.Seconds()
 	work := (s.inference + s.decoding + s.writing).Seconds()
-	peak := math.NaN()
+	peak, memory := math.NaN(), math.NaN()
 	if s.peak > 0 {
-		peak = float64(s.peak) / 1e9
+		peak, memory = float64(s.peak)/1e9, float64(s.said.Memory)/float64(s.peak)
 	}
 	t.Add(name, s.images, s.batch, s.threads, bare, steady, steady/bare, (s.whole-s.steady).Seconds()/float64(s.rounds), n/s.whole.Seconds()/bare,
-		milli(s.inference), milli(s.decoding), milli(s.writing), s.steady.Seconds()*float64(s.threads)/work, milli(s.process), peak)
+		milli(s.inference), milli(s.decoding), milli(s.writing), s.steady.Seconds()*float64(s.threads)/work, milli(s.process), peak, s.said.Seconds/s.steady.Seconds(), memory, float64(s.said.Bytes)/float64(s.written))
 }

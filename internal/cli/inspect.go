@@ -102,6 +102,9 @@ func (e *env) printNetwork(r extract.Report) {
 			time.Duration(c.Seconds*float64(time.Second)).Round(time.Second), float64(c.Memory)/1e9, c.Batch)
 	}
 	fmt.Fprintln(w)
+	if c.OneByOne > 0 {
+		fmt.Fprintf(w, "one picture at a time takes %.2f times as long as batches of 4 would: an export that isn't dynamically quantised can have them\n", c.OneByOne)
+	}
 	for _, n := range r.Warnings {
 		fmt.Fprintf(w, "warning: %s\n", n.Text)
 	}
