@@ -184,6 +184,9 @@ func (c *chain) moveEnds(bs []block) {
 func (c *chain) activated(bs []block) map[bool]bool {
 	all, with := map[bool]int{}, map[bool]int{}
 	for _, b := range bs {
+		if c.fusions[b.join] {
+			continue // where HRNet's streams meet
+		}
 		kind := c.links[b.end].convolves()
 		all[kind]++
 		if e := c.behind(b.end, activations); e != b.end || b.concat {

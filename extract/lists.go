@@ -193,7 +193,7 @@ func mainFamily(families []*family, found []Candidate) *family {
 // makes it the stem (a ResNet in front of a transformer is such a family; the two residual units in ShuffleViT's downsampling
 // are none, since the list holds the reduction too).
 func (f *family) besides(main *family, found []Candidate) bool {
-	if len(f.entries) < fewestEntries || strings.HasPrefix(main.pattern, f.pattern+".") {
+	if len(f.entries) < 2 || strings.HasPrefix(main.pattern, f.pattern+".") {
 		return false
 	}
 	for _, e := range f.entries {

@@ -225,13 +225,18 @@ func (s *streams) candidates() (found []Candidate, fusions map[int]bool) {
 }
 
 // leading leaves out rows without attention where others attend: they only make something to attend to (GCViT's global
-// queries).
+// queries); and, where there is no attention, single units beside longer rows: they lead out of the streams (HRNet's classifier).
 func leading(rows [][]Candidate) []Candidate {
 	attends := func(row []Candidate) bool {
 		return slices.ContainsFunc(row, func(c Candidate) bool { return strings.ContainsAny(c.Signature, "MA") })
 	}
-	any := slices.ContainsFunc(rows, attends)
-	return slices.Concat(slices.DeleteFunc(rows, func(row []Candidate) bool { return any && !attends(row) })...)
+	long := func(row []Candidate) bool { return len(row) > 1 }
+	if slices.ContainsFunc(rows, attends) {
+		rows = slices.DeleteFunc(rows, func(row []Candidate) bool { return !attends(row) })
+	} else if slices.ContainsFunc(rows, long) {
+		rows = slices.DeleteFunc(rows, func(row []Candidate) bool { return !long(row) })
+	}
+	return slices.Concat(rows...)
 }
 
 // row finds the blocks on the way from a root to the last unit of a row.
