@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"cortexmap/internal/ort"
 	"cortexmap/internal/ort/orttest"
 )
 
@@ -18,6 +19,17 @@ import (
 //	go test ./fit -run - -bench Step
 func BenchmarkStep(b *testing.B) {
 	for _, c := range SpeedCases {
+		b.Run(c.String(), func(b *testing.B) { c.bench(b) })
+	}
+}
+
+// BenchmarkStepCUDA is BenchmarkStep through CUDA, where there is a GPU.
+func BenchmarkStepCUDA(b *testing.B) {
+	if _, _, err := orttest.Runtime(b).Device(ort.CUDA); err != nil {
+		b.Skip("no CUDA here: ", err)
+	}
+	for _, c := range SpeedCases {
+		c.Device = ort.CUDA
 		b.Run(c.String(), func(b *testing.B) { c.bench(b) })
 	}
 }

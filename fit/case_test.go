@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"cortexmap/internal/ort"
 	"cortexmap/internal/ort/orttest"
 	"cortexmap/internal/stimuli"
 	"cortexmap/internal/store"
@@ -139,8 +140,13 @@ func makeStore(t testing.TB, dir string, images []store.Digest, widths []int, to
 // model is the case as the product holds it. Settings are those of the protocol, without any rate.
 func (r *reference) model(t testing.TB, set Settings, threads int) *model {
 	t.Helper()
+	return r.modelOn(t, set, threads, ort.CPU)
+}
+
+func (r *reference) modelOn(t testing.TB, set Settings, threads int, device string) *model {
+	t.Helper()
 	rt := orttest.Runtime(t)
-	p, err := newProblem(rt, r.input(t), Options{Settings: &set, Threads: threads})
+	p, err := newProblem(rt, r.input(t), Options{Settings: &set, Threads: threads, Device: device})
 	if err != nil {
 		t.Fatal(err)
 	}

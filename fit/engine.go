@@ -13,6 +13,7 @@ import (
 // given to workers by rule, never by who is free, so sums are always taken in the same order.
 type engine struct {
 	rt      *ort.Runtime
+	device  string // of the sessions: ort.CPU (also "") or ort.CUDA
 	workers int
 	kernels []*kernel
 }
@@ -49,7 +50,7 @@ func (e *engine) loadOnce(g *graph) (*kernel, error) {
 	k := &kernel{name: g.name}
 	model := g.Model()
 	for range e.workers {
-		s, err := e.rt.Open(model, g.in, g.out, ort.Options{Threads: 1})
+		s, err := e.rt.Open(model, g.in, g.out, ort.Options{Threads: 1, Device: e.device})
 		if err != nil {
 			k.close()
 			return nil, fault.New(fault.Bug, "graph %s: %w", g.name, err)

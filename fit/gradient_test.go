@@ -6,9 +6,12 @@ import (
 	"math"
 	"slices"
 	"testing"
+
+	"cortexmap/internal/ort"
+	"cortexmap/internal/ort/orttest"
 )
 
-var gradientCases = []struct {
+type gradientCase struct {
 	name    string
 	b, v, c int
 	widths  []int
@@ -16,7 +19,9 @@ var gradientCases = []struct {
 	mean    bool
 	reg     float64
 	missing bool
-}{
+}
+
+var gradientCases = []gradientCase{
 	{"sound", 5, 60, 6, []int{7, 12, 5}, 0, false, 0, false},
 	{"paper", 5, 60, 6, []int{7, 12, 5}, 0.1, true, 0.07, false},
 	{"missing responses", 4, 50, 9, []int{3, 17}, 0, false, 0, true},
@@ -76,32 +81,44 @@ func (r *reference) difference(name string, i int) float64 {
 func TestStepGradients(t *testing.T) {
 	for _, c := range gradientCases {
 		for _, threads := range []int{1, 2, 3} {
-			t.Run(fmt.Sprintf("%s/%d", c.name, threads), func(t *testing.T) {
-				ref := smallCase(2, c.b, c.v, c.c, c.widths, c.missing)
-				ref.smooth, ref.reg = c.smooth, c.reg
-				if c.mean {
-					ref.alpha = 1 / float64(c.c)
-				}
-				if len(c.widths) == 1 {
-					ref.reg = 0
-				}
-				set := still(c.b)
-				set.SmoothL1, set.Mean, set.Regulariser, set.RegSteps = c.smooth, c.mean, ref.reg, 10
-				m := ref.model(t, set, threads)
-				grads, loss := m.gradient(t)
-				if want := ref.loss(); math.Abs(loss-want) > 1e-5*want {
-					t.Errorf("loss %.8g, want %.8g", loss, want)
-				}
-				if border := ref.border(); border < c.v/10 {
-					t.Errorf("only %d of %d vertices look at the border", border, c.v)
-				}
-				want := ref.gradients()
-				for _, name := range slices.Sorted(maps.Keys(grads)) {
-					if d := furthest(grads[name], want[name]); d > 1e-4 {
-						t.Errorf("gradient of %s is off by %.2g", name, d)
-					}
-				}
-			})
+			t.Run(fmt.Sprintf("%s/%d", c.name, threads), func(t *testing.T) { c.check(t, threads, ort.CPU) })
+		}
+	}
+}
+
+// The same graphs on CUDA, where there is a GPU. TF32 is off, so the tolerances are the same.
+func TestCUDAStepGradients(t *testing.T) {
+	if _, _, err := orttest.Runtime(t).Device(ort.CUDA); err != nil {
+		t.Skip("no CUDA here: ", err)
+	}
+	for _, c := range gradientCases {
+		t.Run(c.name, func(t *testing.T) { c.check(t, 2, ort.CUDA) })
+	}
+}
+
+func (c gradientCase) check(t *testing.T, threads int, device string) {
+	ref := smallCase(2, c.b, c.v, c.c, c.widths, c.missing)
+	ref.smooth, ref.reg = c.smooth, c.reg
+	if c.mean {
+		ref.alpha = 1 / float64(c.c)
+	}
+	if len(c.widths) == 1 {
+		ref.reg = 0
+	}
+	set := still(c.b)
+	set.SmoothL1, set.Mean, set.Regulariser, set.RegSteps = c.smooth, c.mean, ref.reg, 10
+	m := ref.modelOn(t, set, threads, device)
+	grads, loss := m.gradient(t)
+	if want := ref.loss(); math.Abs(loss-want) > 1e-5*want {
+		t.Errorf("loss %.8g, want %.8g", loss, want)
+	}
+	if border := ref.border(); border < c.v/10 {
+		t.Errorf("only %d of %d vertices look at the border", border, c.v)
+	}
+	want := ref.gradients()
+	for _, name := range slices.Sorted(maps.Keys(grads)) {
+		if d := furthest(grads[name], want[name]); d > 1e-4 {
+			t.Errorf("gradient of %s is off by %.2g", name, d)
 		}
 	}
 }

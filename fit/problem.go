@@ -60,6 +60,7 @@ func newProblem(rt *ort.Runtime, in Input, o Options) (*problem, error) {
 		return nil, err
 	}
 	p.e = newEngine(rt, o.Threads)
+	p.e.device = o.Device
 	return p, nil
 }
 

@@ -20,6 +20,7 @@ import (
 type SpeedCase struct {
 	Vertices, Layers, Width, Channels int
 	Exact                             bool
+	Device                            string // as in Options
 }
 
 // SpeedCases are those of the benchmark and of `cortexmap bench step`: the paper's scale, and the demo's.
@@ -40,7 +41,11 @@ func (c SpeedCase) Kind() string {
 
 // String names the case as the benchmark does.
 func (c SpeedCase) String() string {
-	return fmt.Sprintf("%s/V=%d/L=%d/D=%d/C=%d", c.Kind(), c.Vertices, c.Layers, c.Width, c.Channels)
+	name := fmt.Sprintf("%s/V=%d/L=%d/D=%d/C=%d", c.Kind(), c.Vertices, c.Layers, c.Width, c.Channels)
+	if c.Device == ort.CUDA {
+		name += "/" + c.Device
+	}
+	return name
 }
 
 // Speed times whole steps of the descent (21): selectors, bottlenecks, cells, optimisers. Tokens and
@@ -74,6 +79,7 @@ func NewSpeed(ctx context.Context, rt *ort.Runtime, threads int, c SpeedCase) (*
 func (s *Speed) start(ctx context.Context, rt *ort.Runtime, threads int, set Settings) (err error) {
 	r := rand.New(rand.NewPCG(1, 1))
 	p := &problem{set: set, report: newReporter(Options{}), L: s.Layers, C: s.Channels, G: 8, V: s.Vertices, e: newEngine(rt, threads)}
+	p.e.device = s.Device
 	p.Subject = &subject.Subject{Units: s.Vertices}
 	for range s.Layers {
 		p.widths = append(p.widths, s.Width)

@@ -271,6 +271,15 @@ func (r *run) start(w work) (*ort.Runtime, error) {
 	return rt, nil
 }
 
+// fitDevice is where fits run: on CUDA only where it was asked for by name. Every Run of their graphs carries
+// its tensors across the bus (package fit says how much), which auto can't know to be worth it.
+func (r *run) fitDevice() string {
+	if r.Config.Device == ort.CUDA {
+		return ort.CUDA
+	}
+	return ort.CPU
+}
+
 func (r *run) close() {
 	for _, b := range r.brains {
 		b.close()
