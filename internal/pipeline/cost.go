@@ -14,7 +14,7 @@ import (
 // are right within a factor of two there, and the folder's own finished tasks correct them as soon as there are some.
 //
 //	tokens     N (c₁ + c₂ P)                                   N pictures, P products by weights a picture
-//	fit        N W c₃ + D W c₄ + N V c₅                        W the sum of the layers' widths, V units, D images of the descent
+//	fit        N W c₃ + M W c₄ + N V c₅ + Σ D³ c₉              D a layer's width, W = Σ D, V units, M images of the descent
 //	  paper    N W c₆ · epochs                                 every layer in every step
 //	ridge      N² W c₇ + s N³ c₈                               s kernels that are solved: layers, or mixtures of them
 //
@@ -23,12 +23,13 @@ import (
 const (
 	decodeSeconds  = 0.003   // c₁
 	productSeconds = 26e-12  // c₂
-	initSeconds    = 7.6e-6  // c₃
+	initSeconds    = 5.7e-6  // c₃
 	descentSeconds = 2.3e-6  // c₄
 	unitSeconds    = 2e-7    // c₅
 	paperSeconds   = 5.4e-6  // c₆
 	kernelSeconds  = 1.6e-9  // c₇: 2 · 65 operations
 	solveSeconds   = 0.63e-9 // c₈
+	squareSeconds  = 2e-8    // c₉: the statistics of a layer's tokens
 	fitFloor       = 2.0
 
 	responseSeconds = 42.0
@@ -49,7 +50,7 @@ const (
 // estimate sets every task's cost: time from the records of finished tasks of the same kind where there are
 // some, memory and disk from the sizes of what is read and written.
 func (r *run) estimate() {
-	e := &estimator{run: r}
+	e := newEstimator(r)
 	e.all()
 	e.measure()
 	e.all()
@@ -58,8 +59,17 @@ func (r *run) estimate() {
 // estimator estimates once, compares with what finished tasks took, and estimates again.
 type estimator struct {
 	*run
+	fits  map[*setting]fit.Settings
 	rates map[string]rate // by what is estimated alike
 	alike map[*tasks.Task]string
+}
+
+func newEstimator(r *run) *estimator {
+	e := &estimator{run: r, fits: map[*setting]fit.Settings{}}
+	for _, s := range r.settings {
+		e.fits[s], _ = s.settings() // what is wrong with them the fit will say
+	}
+	return e
 }
 
 // rate is measured against estimated time.
@@ -163,14 +173,16 @@ func (e *estimator) mapping(m *mapped) {
 	}
 	t.Cost.Memory = int64(baseMemory + responses + channelMemory*layers*min(images, mostChannels) + weightMemory*(widths+units))
 	t.Cost.Disk = int64(4*(units*128+256*widths+units*(30+4*layers)) + predicted)
-	e.set(t, "fit", max(fitFloor, m.fitSeconds(images, units, widths)))
+	e.set(t, "fit", max(fitFloor, e.fitSeconds(m, images, units)))
 }
 
 // fitSeconds is what a FactorTopy fit takes one core.
-func (m *mapped) fitSeconds(images, units, widths float64) float64 {
-	s, err := m.Setting.settings()
-	if err != nil {
-		return 0 // the fit will say so
+func (e *estimator) fitSeconds(m *mapped, images, units float64) float64 {
+	s, widths, cubes := e.fits[m.Setting], 0.0, 0.0
+	for _, l := range m.Network.file.Layers {
+		d := float64(width(l.Width))
+		widths += d
+		cubes += d * d * d
 	}
 	if m.Setting.Config.Fit.Protocol == "paper" {
 		return paperSeconds * images * widths * s.Epochs
@@ -179,7 +191,7 @@ func (m *mapped) fitSeconds(images, units, widths float64) float64 {
 	if s.Images > 0 {
 		descent = min(descent, float64(s.Images))
 	}
-	return initSeconds*images*widths + descentSeconds*descent*widths + unitSeconds*images*units
+	return initSeconds*images*widths + descentSeconds*descent*widths + unitSeconds*images*units + squareSeconds*cubes
 }
 
 func (e *estimator) results(t *tasks.Task) {

@@ -62,7 +62,7 @@ func TestEstimatesAreCorrected(t *testing.T) {
 	r, err := look(t.Context(), o)
 	d.check(err)
 	defer r.close()
-	e := &estimator{run: r}
+	e := newEstimator(r)
 	e.all()
 	before := map[*tasks.Task]float64{}
 	for _, t := range r.graph.Tasks {

@@ -211,14 +211,21 @@ func (r *setting) settings() (fit.Settings, error) {
 	return s, json.Unmarshal(written, &s)
 }
 
-// changed are the hyper-parameters that are not the protocol's own.
+// changed are the hyper-parameters that are not the protocol's own, found once: every mapping's key asks.
 func (r *setting) changed() map[string]any {
+	if r.hyper == nil {
+		r.hyper = r.findChanged()
+	}
+	return r.hyper
+}
+
+func (r *setting) findChanged() map[string]any {
 	own, err := fit.Defaults(r.Config.Fit.Protocol)
 	now, err2 := r.settings()
-	if err != nil || err2 != nil {
-		return nil // config has checked the protocol's name
-	}
 	out := map[string]any{}
+	if err != nil || err2 != nil {
+		return out // config has checked the protocol's name
+	}
 	before, after := fields(own), fields(now)
 	for name, x := range after {
 		if x != before[name] {

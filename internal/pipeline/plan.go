@@ -18,6 +18,7 @@ type setting struct {
 	Label    string         // what is swept: "fit.images=500 fit.protocol=paper"
 	networks []*network
 	stored   map[whose]key    // featuresKey's, while planning
+	hyper    map[string]any   // changed's, while planning
 	named    map[*brain][]int // pictures that extract.native names
 }
 
