@@ -274,7 +274,7 @@ func (c *claims) evict(key string, from owner) {
 }
 
 func readOwner(dir string) (o owner, err error) {
-	data, err := os.ReadFile(filepath.Join(dir, ownerName))
+	data, err := readSmall(filepath.Join(dir, ownerName))
 	if err != nil {
 		return o, err
 	}

@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"cortexmap/internal/durable"
+	"cortexmap/internal/fault"
 )
 
 // keyDigits is the length of a key at the end of a folder's name.
@@ -175,16 +176,33 @@ func (t *Task) fixedDone(root string) bool {
 // ReadRecord reads a folder's task.json.
 func ReadRecord(dir string) (r Record, err error) {
 	path := filepath.Join(dir, RecordName)
-	data, err := os.ReadFile(path)
+	data, err := readSmall(path)
 	if err != nil {
 		return r, durable.Explain(err, path)
 	}
 	return r, json.Unmarshal(data, &r)
 }
 
+// mostBytes bounds the files that tell of tasks: a record of a hundred thousand files has a tenth of it.
+const mostBytes = 128 << 20
+
+// readSmall reads a file of an output folder that may come from elsewhere.
+func readSmall(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
+	if err == nil && len(data) > mostBytes {
+		return nil, fault.Inputf("%s has more than %d MiB", path, mostBytes>>20)
+	}
+	return data, err
+}
+
 // ReadFailure reads why a task failed when it was last tried; false if it did not.
 func ReadFailure(root, key string) (f Failure, ok bool) {
-	data, err := os.ReadFile(filepath.Join(root, filepath.FromSlash(failedDir), key+".json"))
+	data, err := readSmall(filepath.Join(root, filepath.FromSlash(failedDir), key+".json"))
 	return f, err == nil && json.Unmarshal(data, &f) == nil
 }
 

@@ -96,7 +96,7 @@ func (s *Slurm) Execute(ctx context.Context, g *Graph) error {
 		return nil
 	}
 	sub := &submission{Slurm: s, g: g, jobs: jobs, size: maxArraySize(ctx),
-		dir: filepath.Join(g.Root, SlurmFolder, fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405"), os.Getpid()))}
+		dir: filepath.Join(g.Root, SlurmFolder, fmt.Sprintf("%s-%d", time.Now().UTC().Format("20060102T150405.000000"), os.Getpid()))}
 	if err := os.MkdirAll(sub.dir, 0o777); err != nil { // logs need it before the first element starts: Slurm fails in silence
 		return durable.Explain(err, sub.dir)
 	}
@@ -349,7 +349,7 @@ func (g *Graph) Jobs() ([]Job, error) {
 	}
 	var jobs []Job
 	for _, p := range paths {
-		data, err := os.ReadFile(p)
+		data, err := readSmall(p)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue // removed meanwhile
 		}
@@ -405,7 +405,7 @@ func ReadElement(list string) (Element, error) {
 		return e, fault.Inputf("SLURM_ARRAY_TASK_ID is %q, no element's number", os.Getenv("SLURM_ARRAY_TASK_ID")).
 			Remedy("elements are started by Slurm; use `cortexmap run`")
 	}
-	data, err := os.ReadFile(list)
+	data, err := readSmall(list)
 	if err != nil {
 		return e, durable.Explain(err, list)
 	}
