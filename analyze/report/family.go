@@ -110,3 +110,21 @@ func GroupSection(g *analyze.Group) Section {
 		Show: []Show{{Column: "roi", Head: "Region"}, {Column: "n_subjects", Head: "Subjects"}, {Column: "r2_mean", Head: "R²", Lo: "r2_mean_lo", Hi: "r2_mean_hi"},
 			{Column: "depth_mean", Head: "Depth (0..1)", Lo: "depth_mean_lo", Hi: "depth_mean_hi"}, {Column: "local_share_mean", Head: "Local share (0..1)", Lo: "local_share_mean_lo", Hi: "local_share_mean_hi"}}}
 }
+
+// SpreadSection is how far a mapping's numbers move between seeds or half-samples; n tells several apart.
+func SpreadSection(s *analyze.Spread, n int) Section {
+	i := &s.Info
+	out := Section{ID: fmt.Sprintf("spread-%d", n), Title: fmt.Sprintf("Spread over %s: %s onto %s, %s", s.Over, i.Model, i.Subject, analyze.MethodOf(i)), Simulated: i.Simulated, Table: analyze.SpreadTable(s)}
+	text := fmt.Sprintf("%d fits that differ in nothing but their seed: what start and order of training leave open.", s.Fits)
+	if s.Over == analyze.OverHalves {
+		text = fmt.Sprintf("%d fits to random halves of the training photographs. Their standard deviation estimates the standard error of the fit to all of them.", s.Fits)
+	}
+	if !math.IsNaN(s.Disagree) {
+		text += fmt.Sprintf(" At %.1f %% of the vertices the expected layers of two fits differ by more than two layers.", 100*s.Disagree)
+	}
+	out.Text = []string{text, "Maps of every mean and spread lie in maps; this says nothing about other people."}
+	out.Show = []Show{{Column: "quantity", Head: "Quantity"}, {Column: "mean", Head: "Mean over vertices"}, {Column: "sd_median", Head: "Spread at a vertex, median"},
+		{Column: "sd_p95", Head: "95th percentile"}, {Column: "n_vertices", Head: "Vertices"}}
+	out.Methods = []string{fmt.Sprintf("Spread over %s is the standard deviation of %d fits at each vertex (of polar angles the circular one, of image points the distance from the mean point).", s.Over, s.Fits)}
+	return out
+}

@@ -94,6 +94,9 @@ type Fit struct {
 	Images    int      `yaml:"images" json:"images"`       // training images; 0: all
 	Ablation  Words    `yaml:"ablation" json:"ablation"`   // none | no_topology | layer:K | centre | local | global, or a list of them
 	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers | ridge_all | banded
+	// HalfSamples is how many random halves of the training photographs the first seed's mapping is fitted to again,
+	// which gives a standard error at every vertex; 0: none, else 2 and more.
+	HalfSamples int `yaml:"half_samples" json:"half_samples"`
 	Hyper
 }
 
@@ -233,6 +236,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		between("extract.components", float64(c.Extract.Components), 0, 1<<16),
 		between("extract.batch", float64(c.Extract.Batch), 0, 1<<16),
 		between("fit.images", float64(c.Fit.Images), 0, 1<<31),
+		between("fit.half_samples", float64(c.Fit.HalfSamples), 0, 1000),
 		between("fit.split.val", c.Fit.Split.Val, 0, 1),
 		between("fit.split.test", c.Fit.Split.Test, 0, 1),
 		between("fit.split.val", c.Fit.Split.Val+c.Fit.Split.Test, 0, 1),
@@ -287,6 +291,8 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		errs = append(errs, doc.Fault("extract.images", "nothing is named").Remedy("give subject, or the path of a folder or of a list of pictures"))
 	case len(c.Extract.Layers) == 0:
 		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
+	case c.Fit.HalfSamples == 1:
+		errs = append(errs, doc.Fault("fit.half_samples", "one fit has no spread").Remedy("give 0 for none, or 2 and more"))
 	case c.Extract.Components > 0 && c.Fit.Split.By == "cluster":
 		errs = append(errs, doc.Fault("extract.components", "components are fitted on training pictures, and a split by cluster is made after extraction").
 			Remedy("split by photo, or leave fit to choose its own channels (extract.components: 0)"))

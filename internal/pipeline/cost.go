@@ -105,6 +105,11 @@ func (e *estimator) all() {
 		}
 		e.mapping(c.mapped)
 	}
+	for _, h := range e.halved {
+		for _, one := range h.each {
+			e.mapping(one)
+		}
+	}
 	for _, t := range e.graph.Tasks {
 		switch t.Kind {
 		case "responses":

@@ -55,6 +55,11 @@ func (r *run) together(w work, in *report.Input, mappings []*mapped, m *made) er
 	if err := j.families(w.ctx, all); err != nil {
 		return err
 	}
+	spreads, err := r.spreads(all, mappings)
+	if err != nil {
+		return err
+	}
+	j.spread(spreads)
 	in.Comparisons, in.Tables = j.comparisons, append(j.tables, imageDifferences(in.Runs, len(r.settings) > 1)...)
 	in.Sections = append(in.Sections, j.sections...)
 	if len(j.comparisons) > 0 {

@@ -128,6 +128,11 @@ func (r *run) resultsKey(mappings []*mapped) key {
 	for _, c := range r.controlled {
 		parts = append(parts, c.task.Name, c.task.Key)
 	}
+	for _, h := range r.halved {
+		for _, one := range h.each {
+			parts = append(parts, one.task.Name, one.task.Key)
+		}
+	}
 	for _, s := range r.settings {
 		if slices.Contains(s.controls(), analyze.Spun) {
 			parts = append(parts, "spin", s.Label)

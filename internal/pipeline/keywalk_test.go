@@ -31,7 +31,7 @@ var other = map[string]string{
 	"subjects.0.subject": "REFUSED subj01", "subjects.0.sessions": "REFUSED 3", "subjects.0.mask": "REFUSED mask", "subjects.0.ceiling": "REFUSED ceiling", "subjects.0.rois": "REFUSED nothing.yaml",
 	"extract.layers": "stages", "extract.grid": "REFUSED 16", "extract.protocol": "paper", "extract.compression": "zstd", "extract.native": "KEYS all", "extract.images": "bigger/images", "extract.components": "4",
 	"fit.protocol": "paper", "fit.seeds": "[1]", "fit.split.by": "image", "fit.split.val": "0.2", "fit.split.test": "0.2", "fit.split.seed": "1",
-	"fit.images": "5", "fit.ablation": "no_topology", "fit.baselines": "KEYS [ridge_layers]",
+	"fit.images": "5", "fit.ablation": "no_topology", "fit.baselines": "KEYS [ridge_layers]", "fit.half_samples": "KEYS 2",
 	"analyze.hierarchy": "[V1, V2]", "analyze.interval": "spatial", "analyze.colours": "paper", "analyze.bootstrap": "200", "analyze.controls": "KEYS all", "analyze.spaces": "[fsaverage5]", "sweep.groups": "{all: [resnet]}",
 }
 

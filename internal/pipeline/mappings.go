@@ -53,6 +53,7 @@ type mapped struct {
 	tokens   *tasks.Task
 	how      way
 	shuffled bool // a control: its responses belong to other pictures
+	half     int  // from 1: which random half of the training photographs it is fitted to; 0: all
 }
 
 // named puts into the mapping what network, subject and setting are called now; it may have been made under
@@ -83,6 +84,7 @@ func (r *setting) maps(n *network, b *brain) {
 			m := r.mapping(n, b, w, seed)
 			if i == 0 && k == 0 {
 				r.control(m, w, seed)
+				r.halves(m, w, seed)
 			}
 		}
 	}
@@ -177,6 +179,11 @@ func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, err
 	}
 	if len(f.Manifest.LeftOut) > 0 {
 		in.Train, in.Val, in.Test = b.stored(f, in.Train), b.stored(f, in.Val), b.stored(f, in.Test)
+	}
+	if p.half > 0 {
+		if in.Train, err = subject.Half(b.Subject, in.Train, uint64(p.half)); err != nil {
+			return nil, err
+		}
 	}
 	in.Subject = b.scoredOn(in.Test)
 	if p.shuffled {

@@ -93,6 +93,7 @@ type run struct {
 	alike      []*likeness
 	drawn      []*network // of networks whose weights are drawn anew
 	controlled []*control
+	halved     []*halved
 
 	mu      sync.Mutex // of what follows, which tasks share
 	runtime *ort.Runtime

@@ -52,6 +52,11 @@ func (r *run) results() {
 	for _, c := range r.controlled {
 		needs = append(needs, c.task)
 	}
+	for _, h := range r.halved {
+		for _, one := range h.each {
+			needs = append(needs, one.task)
+		}
+	}
 	for _, l := range r.alike {
 		needs = append(needs, l.needs()...)
 	}

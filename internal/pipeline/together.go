@@ -75,6 +75,7 @@ type joint struct {
 	tables      []*analyze.Table
 	sections    []report.Section
 	groups      []*analyze.Group
+	spreads     []*analyze.Spread
 }
 
 // mostImages is how many pictures the layers of two networks are compared over: Gram matrices of more cost minutes.
@@ -133,7 +134,7 @@ func similarity(ctx context.Context, folders [2]string) (s *analyze.Similarity, 
 	return s, analyze.SimilarityTable(a, b, s), nil
 }
 
-// export writes difference maps and groups' means beside the mappings' own.
+// export writes difference maps, spreads and groups' means beside the mappings' own.
 func (j *joint) export(ctx context.Context, dir, version string) error {
 	for _, c := range j.comparisons {
 		name := c.After.Info.Model + "-minus-" + c.Before.Info.Model
@@ -142,6 +143,9 @@ func (j *joint) export(ctx context.Context, dir, version string) error {
 		if err := maps.WriteMaps(ctx, filepath.Join(dir, store.SafeName(name), store.SafeName(i.Protocol+"-"+analyze.MethodOf(&i))), maps.Derived{Info: i, Sources: []string{c.After.Info.Key, c.Before.Info.Key}, Maps: c.Maps, Version: version}); err != nil {
 			return err
 		}
+	}
+	if err := j.exportSpreads(ctx, dir, version); err != nil {
+		return err
 	}
 	return j.exportGroups(ctx, dir, version)
 }

@@ -165,6 +165,36 @@ func take(free []*group, side []string, name string, want int) (rest []*group, t
 	return rest, taken
 }
 
+// Half is a random half of some images, photograph by photograph, ascending: about half of the images, from as many
+// photographs as that takes. seed and pictures determine it, not their order. Images of one photograph have no half.
+func Half(s *Subject, images []int, seed uint64) ([]int, error) {
+	photos, err := s.groups("photo", nil)
+	if err != nil {
+		return nil, err
+	}
+	wanted := map[int]bool{}
+	for _, n := range images {
+		wanted[n] = true
+	}
+	s.order(photos, seed)
+	var out []int
+	for _, p := range photos {
+		if 2*len(out) >= len(images) {
+			break
+		}
+		for _, n := range p.images {
+			if wanted[n] {
+				out = append(out, n)
+			}
+		}
+	}
+	if len(out) == len(images) {
+		return nil, fault.Inputf("%d training pictures of one photograph have no half", len(images)).Remedy("leave fit.half_samples out")
+	}
+	slices.Sort(out)
+	return out, nil
+}
+
 // group is a set of images that stay together.
 type group struct {
 	images []int
