@@ -48,7 +48,7 @@ func runEncoder(t *testing.T, m *store.Mapping, tokens [][]uint16, n int) []floa
 }
 
 // The exported nodes, the slow form and the float64 reference of the equations predict alike, for both
-// protocols and for units without positions; units that were not fitted stay empty. The tolerance is the
+// protocols, for units without positions and for every ablation; units that were not fitted stay empty. The tolerance is the
 // issue's: 1e-4 of a response's SD.
 func TestEncoder(t *testing.T) {
 	p := plant(t, 2, 240, 30)
@@ -61,8 +61,14 @@ func TestEncoder(t *testing.T) {
 	}
 	free := quick("sound")
 	free.Ablation = NoTopology
-	for name, set := range map[string]Settings{"sound": quick("sound"), "paper": quick("paper"), "free": free} {
-		set.Epochs = 1
+	cases := map[string]Settings{"sound": quick("sound"), "paper": quick("paper"), "free": free}
+	for _, word := range []string{"layer:1", Centre, Local, Global} {
+		set := quick("sound")
+		set.Ablation, set.Epochs = word, 0
+		cases[word] = set
+	}
+	for name, set := range cases {
+		set.Epochs = min(set.Epochs, 1)
 		m := fitPlanted(t, p.in, set, 2)
 		images := p.in.Test[:5]
 		tokens := make([][]uint16, len(m.Info.Layers))
@@ -78,7 +84,7 @@ func TestEncoder(t *testing.T) {
 			t.Fatal(err)
 		}
 		var ref []float64
-		if name != "free" { // the reference has networks and fitted units only
+		if set.Ablation == "" { // the reference has networks and fitted units only
 			ref = fittedReference(t, m, p.in, images)
 		}
 		for i, y := range slow {

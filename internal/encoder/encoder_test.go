@@ -279,12 +279,26 @@ func TestExportRefuses(t *testing.T) {
 	set := photographs(t, photos, 40)
 	dir := mapped(t, rt, run, filepath.Join(nets, "resnet.dyn.onnx"), set, "sound", 0)
 	o := ExportOptions{Run: run, Choice: Choice{Seed: -1}, To: filepath.Join(t.TempDir(), "e.onnx"), Threads: 1, Log: slog.New(slog.DiscardHandler)}
+	// A half-sample is nothing that is exported by a run's name; a mapping with an ablation is.
+	twice := t.TempDir()
+	for name, change := range map[string]func(*store.FitInfo){"a": func(i *store.FitInfo) {}, "b": func(i *store.FitInfo) { i.Ablation = fit.Centre },
+		"half": func(i *store.FitInfo) { i.Refit = "half-sample 1" }} {
+		m, err := store.ReadMapping(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		change(&m.Info)
+		if err := m.Write(filepath.Join(twice, "mappings", "net", "blocks", name)); err != nil {
+			t.Fatal(err)
+		}
+	}
 	for _, c := range []struct {
 		name, want string
 		change     func(*ExportOptions)
 	}{
 		{"no run", "holds no mapping", func(o *ExportOptions) { o.Run = photos }},
 		{"other seed", "none of the mappings is meant; there are:", func(o *ExportOptions) { o.Choice.Seed = 3 }},
+		{"two ablations", "2 mappings may be meant: resnet", func(o *ExportOptions) { o.Run = twice }},
 		{"ending", "must end in .onnx", func(o *ExportOptions) { o.To += ".bin" }},
 		{"other network", "is not the network that was mapped", func(o *ExportOptions) { o.Network = filepath.Join(nets, "resnet.ts.onnx") }},
 		{"no network", "is no longer at", func(o *ExportOptions) { o.Network = "nowhere.onnx" }},

@@ -53,10 +53,10 @@ func choose(run string, c Choice) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if !strings.HasPrefix(info.Method, "factortopy") {
+		if !strings.HasPrefix(info.Method, "factortopy") || info.Refit != "" && dir != run {
 			continue
 		}
-		names = append(names, fmt.Sprintf("%s onto %s, seed %d (%s)", info.Model, info.Subject, info.Seed, dir))
+		names = append(names, fmt.Sprintf("%s onto %s, %s, seed %d (%s)", info.Model, info.Subject, info.Way(), info.Seed, dir))
 		if (c.Model == "" || c.Model == info.Model) && (c.Subject == "" || c.Subject == info.Subject) && (c.Seed < 0 || c.Seed == info.Seed) {
 			fits = append(fits, dir)
 		}

@@ -56,6 +56,19 @@ type mapped struct {
 	half     int  // from 1: which random half of the training photographs it is fitted to; 0: all
 }
 
+// refit says what a mapping is that only helps to judge another; "" for one of its own.
+func (m *mapped) refit() string {
+	switch {
+	case m.half > 0:
+		return fmt.Sprintf("half-sample %d", m.half)
+	case m.shuffled:
+		return "shuffled"
+	case m.Network.original != nil:
+		return "random weights"
+	}
+	return ""
+}
+
 // named puts into the mapping what network, subject and setting are called now; it may have been made under
 // other names.
 func (m *mapped) named() {
@@ -140,6 +153,7 @@ func (r *setting) fitInto(p *mapped, how way, seed int, w work) error {
 		return err
 	}
 	r.describe(m, p.Network, p.Brain, p.task.Key)
+	m.Info.Refit = p.refit()
 	if err := m.WriteFiles(w.Dir); err != nil {
 		return err
 	}

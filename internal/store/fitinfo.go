@@ -19,6 +19,7 @@ type FitInfo struct {
 	Protocol    string             `json:"protocol"` // sound or paper
 	Method      string             `json:"method"`   // factortopy or ridge
 	Ablation    string             `json:"ablation,omitempty"`
+	Refit       string             `json:"refit,omitempty"` // not a mapping of its own: "half-sample 2", "shuffled", "random weights"
 	Family      string             `json:"family,omitempty"`
 	Seed        int                `json:"seed"`
 	Swept       string             `json:"swept,omitempty"`     // what a sweep set for it: "fit.images=500"; for people
