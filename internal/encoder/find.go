@@ -9,6 +9,7 @@ import (
 	"sort"
 	"strings"
 
+	"cortexmap/fit"
 	"cortexmap/internal/fault"
 	"cortexmap/internal/store"
 )
@@ -56,7 +57,11 @@ func choose(run string, c Choice) (string, error) {
 		if !strings.HasPrefix(info.Method, "factortopy") || info.Refit != "" && dir != run {
 			continue
 		}
-		names = append(names, fmt.Sprintf("%s onto %s, %s, seed %d (%s)", info.Model, info.Subject, info.Way(), info.Seed, dir))
+		method := info.Method
+		if info.Ablation != "" && info.Ablation != fit.NoAblation {
+			method += ", " + info.Ablation
+		}
+		names = append(names, fmt.Sprintf("%s onto %s, %s, seed %d (%s)", info.Model, info.Subject, method, info.Seed, dir))
 		if (c.Model == "" || c.Model == info.Model) && (c.Subject == "" || c.Subject == info.Subject) && (c.Seed < 0 || c.Seed == info.Seed) {
 			fits = append(fits, dir)
 		}
