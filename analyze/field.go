@@ -19,12 +19,14 @@ import (
 // Σ is a covariance over the distance along the white surface, estimated by stats.Spatial from the residuals
 // of y around its line along the hierarchy, within each hemisphere. At most 800 vertices a hemisphere
 // carry the smooth part of Σ; of more, those that share a cell of a grid in space stand for each other (their
-// weights are added), while the nugget is summed over all. A map with the same value everywhere has an
+// weights are added), while the nugget is summed over all. Within a cell vertices are not copies of each other: there
+// Σ_ij is that of their own distance, straight through space. A map with the same value everywhere has an
 // interval of no width; without a surface, or with fewer than ten vertices, bounds are NaN.
 type Field struct {
 	place  []float64 // [V] x of each vertex's level, the mean of them for those in none
 	hemi   []int     // [V]
 	stand  []int     // [V] the vertex that stands for it
+	mates  [][]mate  // [V] the vertices behind it in its cell
 	kept   []int     // the vertices that stand for others, by hemisphere
 	rank   []int     // [V] place of a kept vertex in its hemisphere's distances; −1 for others
 	way    [2][][]float32
@@ -32,6 +34,12 @@ type Field struct {
 	mu     sync.Mutex
 	fitted map[string]*fitted // by the vertices that have the number
 	models map[string]*model
+}
+
+// mate is another vertex of a vertex's cell.
+type mate struct {
+	at       int
+	distance float32 // mm, straight
 }
 
 // fitted is the arithmetic for one set of vertices.
@@ -66,7 +74,7 @@ func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 		return f, nil
 	}
 	n := len(m.Vertices)
-	f.place, f.hemi, f.stand, f.rank = levelPlaces(in), make([]int, n), make([]int, n), make([]int, n)
+	f.place, f.hemi, f.stand, f.rank, f.mates = levelPlaces(in), make([]int, n), make([]int, n), make([]int, n), make([][]mate, n)
 	for side, h := range in.Geometry.Hemis {
 		var at []int
 		for i := range m.Vertices {
@@ -79,6 +87,7 @@ func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 			continue
 		}
 		kept := f.thin(m, h.White, at, limit)
+		f.pair(m, h.White, at)
 		f.kept = append(f.kept, kept...)
 		if err := f.measure(ctx, m, side, h.White, kept); err != nil {
 			return nil, err
@@ -146,6 +155,19 @@ func (f *Field) thin(m *store.Mapping, s *cortex.Surface, at []int, limit int) [
 		if len(kept) <= limit {
 			return kept
 		}
+	}
+}
+
+// pair finds the vertices that share a cell.
+func (f *Field) pair(m *store.Mapping, s *cortex.Surface, at []int) {
+	cells := map[int][]int{}
+	for _, i := range at {
+		for _, j := range cells[f.stand[i]] {
+			p, q := s.Points[m.Vertices[j].Vertex], s.Points[m.Vertices[i].Vertex]
+			d := math.Sqrt(math.Pow(float64(p[0]-q[0]), 2) + math.Pow(float64(p[1]-q[1]), 2) + math.Pow(float64(p[2]-q[2]), 2))
+			f.mates[j] = append(f.mates[j], mate{i, float32(d)})
+		}
+		cells[f.stand[i]] = append(cells[f.stand[i]], i)
 	}
 }
 
@@ -226,7 +248,7 @@ func (f *Field) model(name string, y []float64) *model {
 func (f *Field) fork() *Field {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	return &Field{place: f.place, hemi: f.hemi, stand: f.stand, kept: f.kept, rank: f.rank, way: f.way, off: f.off, fitted: maps.Clone(f.fitted), models: map[string]*model{}}
+	return &Field{place: f.place, hemi: f.hemi, stand: f.stand, kept: f.kept, rank: f.rank, mates: f.mates, way: f.way, off: f.off, fitted: maps.Clone(f.fitted), models: map[string]*model{}}
 }
 
 // interval is the weighted sum of a quantity [V] with its bounds. name tells quantities apart: the covariance
@@ -256,9 +278,28 @@ func (f *Field) interval(name string, y []float64, w []weight) stats.Interval {
 		a[k] += v.w
 		own += v.w * v.w
 	}
-	half := stats.NormalQuantile(0.975) * math.Sqrt(m.spatial.Variance(m.smooth, a)+m.covariance.Nugget*own)
+	variance := m.spatial.Variance(m.smooth, a) + m.covariance.Nugget*own - f.apart(m.smooth, w)
+	half := stats.NormalQuantile(0.975) * math.Sqrt(max(0, variance))
 	out.Lo, out.Hi = out.Estimate-half, out.Estimate+half
 	return out
+}
+
+// apart is what the smooth variance has too much because vertices of a cell stand for each other as copies:
+// 2 Σ w_i w_j (1 − ρ(d_ij)) sill over the pairs of each cell.
+func (f *Field) apart(c stats.Covariance, w []weight) float64 {
+	of := make([]float64, len(f.stand))
+	for _, v := range w {
+		of[v.at] += v.w
+	}
+	sum := 0.0
+	for _, v := range w {
+		for _, o := range f.mates[v.at] {
+			if of[o.at] != 0 {
+				sum += 2 * v.w * of[o.at] * (1 - c.Correlation(float64(o.distance)))
+			}
+		}
+	}
+	return c.Sill * sum
 }
 
 // spread is the standard deviation √(sill + nugget) of a single vertex around the map's line, NaN where no

@@ -66,6 +66,7 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 	}
 	if in.Mapping.Truth != nil {
 		rec := Recover(in.Mapping)
+		rec.recoverSlope(in)
 		r.Recovery = &rec
 		r.Tables = append(r.Tables, RecoveryTable(in.Mapping, rec))
 	}

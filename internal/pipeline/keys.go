@@ -18,7 +18,7 @@ const (
 	featuresVersion  = 2
 	responsesVersion = 1
 	mappingVersion   = 6
-	resultsVersion   = 6
+	resultsVersion   = 7
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.

@@ -2,10 +2,12 @@ package pipeline
 
 import (
 	"bytes"
+	"encoding/csv"
 	"fmt"
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -48,6 +50,16 @@ func TestOddSubjects(t *testing.T) {
 		{"low vertices, one region", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
 			vertices(d, "rh.mask.npy", 7, 3, 12)
 		}, ""},
+		{"two regions, and one without units between them", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			d.check(os.WriteFile(filepath.Join(d.dir, "brain", "rois.csv"), []byte("unit,roi\n0,A\n1,A\n2,B\n4,B\n"), 0o666))
+			d.swap("brain/subject.yaml", "  - {name: all}\n", "  - {file: rois.csv}\nhierarchy: [A, nowhere, B]\n")
+		}, ""},
+		{"a hierarchy of one region", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			d.yaml += "analyze: {controls: [shuffled, spin], hierarchy: [all]}\n"
+		}, ""},
+		{"five test pictures", subjecttest.Small{Pictures: 24, Units: 6, Positions: "mask"}, func(d *desk) {
+			d.yaml = strings.Replace(d.yaml, "test: 0.1", "test: 0.2", 1)
+		}, ""},
 		{"positions only", subjecttest.Small{Pictures: 24, Units: 6, Positions: "csv"}, func(d *desk) { d.swap("brain/subject.yaml", "rois:\n  - {name: all}\n", "") }, ""},
 		{"five pictures", subjecttest.Small{Pictures: 5, Units: 6, Positions: "mask"}, func(*desk) {}, "3 training and 1 test images are too few to fit and to score"},
 		{"two pictures", subjecttest.Small{Pictures: 2, Units: 6, Positions: "mask"}, func(*desk) {}, "too few for a"},
@@ -65,14 +77,55 @@ func TestOddSubjects(t *testing.T) {
 				return
 			}
 			d.check(err)
-			found, err := filepath.Glob("out/mappings/*/*/*")
+			found, err := filepath.Glob("out/mappings/*/*/*-seed0-*")
+			found = slices.DeleteFunc(found, func(p string) bool { return strings.Contains(p, "shuffled") })
 			if err != nil || len(found) != 1 {
 				t.Fatal(found, err)
 			}
 			m, err := store.ReadMapping(found[0])
 			d.check(err)
+			tidy(t)
 			exported(t, m, 1+strings.Count(d.yaml, "spaces: [fsaverage5]"))
 		})
+	}
+}
+
+// tidy reads every table of a run: no cell is NaN or infinite, no p is 0, and where a row has a column for reasons or
+// warnings, it says why a bound is missing.
+func tidy(t *testing.T) {
+	t.Helper()
+	paths, err := filepath.Glob("out/results/tables/*.csv")
+	if err != nil || len(paths) < 4 {
+		t.Fatalf("tables %v, %v", paths, err)
+	}
+	for _, path := range paths {
+		f, err := os.Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		rows, err := csv.NewReader(f).ReadAll()
+		f.Close()
+		if err != nil {
+			t.Fatalf("%s: %v", path, err)
+		}
+		name := strings.TrimSuffix(filepath.Base(path), ".csv")
+		column := func(names ...string) int {
+			return slices.IndexFunc(rows[0], func(head string) bool { return slices.Contains(names, head) })
+		}
+		lo, p, why := column("lo", "slope_lo", "change_lo"), column("p"), column("reason", "warnings")
+		for _, row := range rows[1:] {
+			for k, cell := range row {
+				if strings.Contains(cell, "NaN") || strings.Contains(cell, "Inf") {
+					t.Errorf("%s: %s is %q in %v", name, rows[0][k], cell, row)
+				}
+			}
+			if p >= 0 && row[p] == "0" {
+				t.Errorf("%s: p is 0 in %v", name, row)
+			}
+			if lo >= 0 && why >= 0 && row[lo] == "" && row[why] == "" {
+				t.Errorf("%s: no bound and no reason in %v", name, row)
+			}
+		}
 	}
 }
 

@@ -421,8 +421,12 @@ func recoveryNotes(run report.Run) []string {
 	if rec == nil {
 		return nil
 	}
-	return []string{fmt.Sprintf("recovery of the planted truth (simulated): R2/ceiling %s, expected layer off by %s of %d, depth off by %s, space off by %s (median), local share off by %s",
+	notes := []string{fmt.Sprintf("recovery of the planted truth (simulated): R2/ceiling %s, expected layer off by %s of %d, depth off by %s, space off by %s (median), local share off by %s",
 		number(rec.R2OverCeilingMean), number(rec.LayerExpectedMAE), len(run.Mapping.Info.Layers), number(rec.DepthMAE), number(rec.SpaceErrorMedian), number(rec.LocalShareMAE))}
+	if !math.IsNaN(rec.SlopePlanted) {
+		notes = append(notes, fmt.Sprintf("the slope is biased by the fit (simulated): %s planted, %s found; its interval knows of noise only", number(rec.SlopePlanted), number(rec.Slope)))
+	}
+	return notes
 }
 
 // layerNotes is, for a ridge a layer, the layer that validation pictures choose and its scores on test

@@ -73,6 +73,16 @@ type Covariance struct {
 	rho []float64
 }
 
+// Correlation is ρ of two vertices at a distance in the unit of Range; 1 of a map without a smooth part.
+func (c Covariance) Correlation(distance float64) float64 {
+	for _, s := range shapes {
+		if s.name == c.Shape {
+			return s.rho(distance / c.Range)
+		}
+	}
+	return 1
+}
+
 // NewSpatial prepares for maps of V vertices. place is each one's x of the line whose residuals show the
 // covariance (nil: there is no line, only a mean); group its hemisphere, any numbers; distance(i, j), i ≠ j of
 // the same group, the way between them along the cortex, in any unit, +Inf where there is none. It is asked
