@@ -41,10 +41,10 @@ type Calibration struct {
 // numbers.
 //
 // Measured on the demo's 30 visual areas, 1,000 cases each, a fifth of the noise each vertex's own, slope 0.6: noise
-// of 3, 5 and 10 mm was covered in 97.1, 96.6 and 95.2 % (independent vertices: 53, 37 and 22 %). Nothing planted,
-// regions with p < 0.05 were 4.9, 5.4 and 5.3 %, pairs with any region at q < 0.05 3.9, 4.7 and 3.7 %, vertices with
-// p < 0.05 5.0, 4.9 and 4.9 %, maps with any vertex at q < 0.05 5.4, 4.5 and 2.0 %. So the finest noise gets intervals
-// that are a little too wide: it varies within the width of the bins of distance.
+// of 3, 5 and 10 mm was covered in 96.4, 96.5 and 95.2 % (independent vertices: 53, 37 and 22 %), the slope's bias was
+// below 0.0002. Nothing planted, regions with p < 0.05 were 5.6, 5.5 and 5.3 %, pairs with any region at q < 0.05 5.6, 5.3
+// and 3.8 %, vertices with p < 0.05 5.0, 4.9 and 4.9 %, maps with any vertex at q < 0.05 5.4, 4.5 and 2.0 %. Fine noise gets
+// intervals that are about 3 % too wide: its covariance falls off faster than the shapes that are fitted.
 func Calibrate(ctx context.Context, in Input, t Trial) (*Calibration, error) {
 	if !Placed(in.Geometry, in.Mapping) || len(in.Hierarchy.Levels) < 2 {
 		return nil, fault.Inputf("a calibration needs vertices on a surface and a hierarchy of two levels or more")
