@@ -43,6 +43,7 @@ type Run struct {
 	Difficulty string           // how hard the simulated subject is, paragraphs with blank lines between; "" for real data
 	Sections   []Section        // further analyses of this mapping, after its regions
 	Features   *store.Manifest  // of the tokens it was fitted to; nil: not shown
+	name       string           // its heading, where others have the same network and subject
 }
 
 // Provenance is how the results came about, as it is told at the page's foot. Values are text: they are

@@ -47,6 +47,7 @@ type page struct {
 type run struct {
 	ID         string
 	Heading    string
+	Units      string // at the beginning of a sentence
 	Lead       string
 	Simulated  bool
 	Keys       []keyNumber
@@ -202,7 +203,30 @@ func allWarnings(in Input) []store.Warning {
 }
 
 func heading(r Run) string {
+	if r.name != "" {
+		return r.name
+	}
 	return r.Mapping.Info.Model + " mapped onto " + onto(r.Mapping.Info.Subject)
+}
+
+// named gives mappings of one network onto one subject headings that tell them apart, by what they differ in.
+func named(runs []Run) []Run {
+	out := slices.Clone(runs)
+	words := []func(*store.FitInfo) string{methodWord, func(i *store.FitInfo) string { return i.Protocol }, func(i *store.FitInfo) string { return i.Swept },
+		func(i *store.FitInfo) string { return fmt.Sprintf("seed %d", i.Seed) }}
+	for i, r := range runs {
+		a := &r.Mapping.Info
+		out[i].name = heading(r)
+		for _, word := range words {
+			if slices.ContainsFunc(runs, func(o Run) bool {
+				b := &o.Mapping.Info
+				return a.Model == b.Model && a.Subject == b.Subject && word(a) != word(b)
+			}) && word(a) != "" {
+				out[i].name += ", " + word(a)
+			}
+		}
+	}
+	return out
 }
 
 // runID is the anchor of a mapping's part.
@@ -210,7 +234,7 @@ func runID(i int) string { return fmt.Sprintf("run%d", i+1) }
 
 func newRun(i int, r Run, f runFigures, number *int) run {
 	info := &r.Mapping.Info
-	out := run{ID: runID(i), Heading: heading(r), Lead: lead(r), Simulated: info.Simulated, Keys: keyNumbers(r),
+	out := run{ID: runID(i), Heading: heading(r), Units: capital(r.units()), Lead: lead(r), Simulated: info.Simulated, Keys: keyNumbers(r),
 		Alignment: f.Alignment, Layers: f.Layers, Curve: f.Curve, Plates: f.Plates, LeftOut: leftOut(f.LeftOut), Methods: methods(r), Facts: facts(r), Settings: settings(info.Settings)}
 	if len(out.Plates) > 0 {
 		out.Hero, out.Plates = &out.Plates[0], out.Plates[1:]

@@ -362,6 +362,25 @@ func TestOddCortex(t *testing.T) {
 	}
 }
 
+// TestNamed: mappings of one network and subject are told apart by what they differ in, and by nothing else.
+func TestNamed(t *testing.T) {
+	var runs []Run
+	for _, change := range []func(*store.FitInfo){func(*store.FitInfo) {}, func(i *store.FitInfo) { i.Method = "ridge_layers" }, func(i *store.FitInfo) { i.Seed = 1 }, func(i *store.FitInfo) { i.Model = "other" }} {
+		m := &store.Mapping{Info: sampleInfo()}
+		change(&m.Info)
+		runs = append(runs, Run{Mapping: m})
+	}
+	var got []string
+	for _, r := range named(runs) {
+		got = append(got, heading(r))
+	}
+	want := []string{"lite0 mapped onto the simulated subject, factortopy, seed 0", "lite0 mapped onto the simulated subject, ridge layers, seed 0",
+		"lite0 mapped onto the simulated subject, factortopy, seed 1", "other mapped onto the simulated subject"}
+	if !slices.Equal(got, want) {
+		t.Errorf("%q, want %q", got, want)
+	}
+}
+
 // TestFileStems: mappings of one name are told apart by their keys, others are not.
 func TestFileStems(t *testing.T) {
 	a, b, c := &store.Mapping{Info: sampleInfo()}, &store.Mapping{Info: sampleInfo()}, &store.Mapping{Info: sampleInfo()}

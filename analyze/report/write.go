@@ -24,6 +24,7 @@ func Write(ctx context.Context, dir string, in Input) (*Output, error) {
 	if len(in.Runs) == 0 && len(in.Sections) == 0 {
 		return nil, fault.Inputf("nothing to report: no mapping was given")
 	}
+	in.Runs = named(in.Runs)
 	out := &Output{HTML: filepath.Join(dir, "report.html"), Tables: map[string]string{}}
 	for _, t := range tables(in) {
 		if err := writeTable(filepath.Join(dir, "tables"), t); err != nil {
