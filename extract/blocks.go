@@ -116,7 +116,7 @@ func (c *chain) mixed(at int) bool {
 	for _, i := range l.members {
 		v := &c.vertices[i]
 		switch op := v.node.Op; {
-		case i == l.vertex, op == "Split", op == "Slice", op == "BatchNormalization":
+		case i == l.vertex, op == "Split", op == "Slice", op == "Pad", op == "BatchNormalization":
 		case v.product == spatial, v.product == depthwise, v.product == pointwise:
 			parts++
 		default:

@@ -74,7 +74,7 @@ func (c *chain) byLists(found []Candidate) ([]Candidate, bool) {
 		case !mapped(f.Kind):
 		case e == nil:
 			f = c.unlisted(f, main, families)
-		case i != e.found[len(e.found)-1]:
+		case i != e.found[len(e.found)-1] && !e.holdsList(families):
 			continue // inside
 		default:
 			f = c.ending(f, e)
@@ -82,6 +82,22 @@ func (c *chain) byLists(found []Candidate) ([]Candidate, bool) {
 		kept = append(kept, f)
 	}
 	return c.inOrder(c.withEmpty(kept, main)), true
+}
+
+// holdsList says whether an entry is a stage: a list in it holds its layers one by one (MobileViT's first stages).
+func (e *entry) holdsList(families []*family) bool {
+	for _, f := range families {
+		var listed []int
+		for _, inner := range f.entries {
+			if strings.HasPrefix(inner.path, e.path+".") && len(inner.found) == 1 {
+				listed = append(listed, inner.found[0])
+			}
+		}
+		if slices.Equal(slices.Sorted(slices.Values(listed)), e.found) {
+			return true
+		}
+	}
+	return false
 }
 
 // families gathers the entries of lists, those that multiply; entries of one operator are left out.
@@ -179,7 +195,7 @@ func mainFamily(families []*family, found []Candidate) *family {
 				closed++
 			}
 		}
-		if holding < fewestEntries || float64(held) < mostLayers*float64(layers) || float64(holding) < mostLayers*float64(len(f.entries)) || float64(closed) < mostLayers*float64(len(f.entries)) {
+		if holding < fewestEntries || float64(held) < mostLayers*float64(layers) || 2*holding < len(f.entries) || float64(closed) < mostLayers*float64(len(f.entries)) {
 			continue
 		}
 		if best == nil || cmp.Or(cmp.Compare(strings.Count(f.pattern, "."), strings.Count(best.pattern, ".")), len(f.entries)-len(best.entries)) > 0 {

@@ -352,6 +352,13 @@ def efficientnet():
     return tv.efficientnet.EfficientNet(settings, 0.0, stochastic_depth_prob=0.0, num_classes=5, last_channel=32)
 
 
+def mixnet():
+    net = tm.efficientnet._gen_mixnet_s("mixnet_s", channel_multiplier=0.2, num_classes=5)
+    net.conv_head = nn.Conv2d(net.conv_head.in_channels, 64, 1, bias=False)
+    net.bn2, net.classifier = timm.layers.BatchNormAct2d(64), nn.Linear(64, 5)
+    return net
+
+
 def mobilenetv2():
     net = tv.MobileNetV2(num_classes=5, width_mult=0.1)
     last = nn.Sequential(nn.Conv2d(32, 64, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU6())
@@ -439,6 +446,8 @@ NETWORKS = {
     "dit": (kinds.DiT, r"blocks\.\d", "NLC", 0, 64),
     "crossvit": (lambda: tm.crossvit.CrossVit(img_size=64, img_scale=(1.0, 1.0), patch_size=(8, 16), embed_dim=(12, 24), depth=((1, 2, 0), (1, 2, 0)), num_heads=(2, 2), mlp_ratio=(2, 2, 1), num_classes=5), r"blocks\.\d\.blocks\.[01]\.\d", "NLC", 1, 64),
     "pit": (lambda: tm.pit.PoolingVisionTransformer(img_size=64, patch_size=8, stride=4, base_dims=[8, 8, 8], depth=[2, 2, 2], heads=[1, 2, 4], mlp_ratio=2, num_classes=5), r"transformers\.\d\.blocks\.\d", "NLC", 1, 64),
+    "twins": (lambda: tm.twins.Twins(img_size=64, embed_dims=(8, 12, 16, 24), num_heads=(1, 2, 2, 2), mlp_ratios=(2, 2, 2, 2), depths=(2, 2, 4, 2), wss=(4, 4, 4, 2), sr_ratios=(4, 2, 1, 1), block_cls=tm.twins.Block, num_classes=5), r"blocks\.\d\.\d", "NLC", 0, 64),
+    "mixnet": (mixnet, r"blocks\.\d\.\d", "NCHW", 0, 96),
 }
 INPUTS = {"unet": {"t": [0.5]}, "dit": {"t": [0.5]}}
 PICK = {"tnt": 1}  # which of a block's outputs, where it has several
