@@ -51,9 +51,8 @@ func (b *Ball) At(vertex int32) [3]float64 { return b.points[vertex] }
 // What lies further away than r cells' edges can't stand in the (2r+1)³ cells around the point, so r grows until the
 // best is nearer than that.
 func (b *Ball) Nearest(p [3]float64) int32 {
-	best, top := int32(-1), math.Inf(-1)
 	for r := 1; ; r *= 2 {
-		best, top = b.within(p, r)
+		best, top := b.within(p, r)
 		// points on the unit sphere whose product is d lie √(2 − 2d) apart
 		if best >= 0 && 2-2*top <= float64(r*r)*b.edge*b.edge || r >= b.cells {
 			return best

@@ -15,7 +15,7 @@ import (
 // Version numbers of what the stages compute: raised whenever our numbers change, so that folders with
 // old numbers are not taken for new ones.
 const (
-	featuresVersion  = 2
+	featuresVersion  = 3
 	responsesVersion = 1
 	mappingVersion   = 6
 	resultsVersion   = 7
