@@ -36,6 +36,9 @@ const (
 
 const spinDraws = 1000
 
+// noSpatial is why a difference has neither bounds nor p.
+const noSpatial = "no place on a surface, too few units, or analyze.interval: subjects: no spatial interval"
+
 // LackingControl is a row without numbers, and why.
 func LackingControl(name, reason string) Control {
 	return Control{Control: name, What: "r2", Value: nan, Null: nan, Gain: Interval{Estimate: nan, Lo: nan, Hi: nan}, P: nan, Q: nan, Reason: reason}
@@ -75,7 +78,7 @@ func CompareControl(ctx context.Context, name string, in Input, control *store.M
 		if r.P = twoSided(r.Gain); len(at) == 0 {
 			r.Reason = "no fitted units in the region"
 		} else if math.IsNaN(r.P) {
-			r.Reason = "no place on a surface, or too few units: no spatial interval"
+			r.Reason = noSpatial
 		}
 		return r
 	}
@@ -121,7 +124,7 @@ func compareSlopes(r Control, in Input, control *store.Mapping, field *Field) Co
 	if r.Gain = gain.Slope; math.IsNaN(r.Gain.Estimate) {
 		r.Reason = strings.Join(gain.Reasons, "; ")
 	} else if r.P = twoSided(r.Gain); math.IsNaN(r.P) {
-		r.Reason = "no place on a surface, or too few units: no spatial interval"
+		r.Reason = noSpatial
 	}
 	return r
 }

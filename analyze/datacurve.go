@@ -185,7 +185,7 @@ func DataTable(all []DataCurve) *Table {
 				reason = strings.TrimPrefix(reason+"; one seed", "; ")
 			}
 			if math.IsNaN(p.R2.Lo) {
-				reason += "; no place on a surface, or too few units: no interval"
+				reason += "; " + noSpatial
 			}
 			t.Add(i.Model, i.Subject, i.Seed, i.Protocol, MethodOf(i), otherSettings(i.Swept), i.Images, p.Full.Info.Images, p.Units,
 				p.R2.Estimate, p.R2.Lo, p.R2.Hi, p.R2Norm.Estimate, p.R2Norm.Lo, p.R2Norm.Hi, p.Slope.Estimate, p.Slope.Lo, p.Slope.Hi,

@@ -30,7 +30,7 @@ type Field struct {
 	kept   []int     // the vertices that stand for others, by hemisphere
 	rank   []int     // [V] place of a kept vertex in its hemisphere's distances; −1 for others
 	way    [2][][]float32
-	off    bool // no surface: no bounds
+	off    bool // no surface, or BoundsSubjects: no bounds
 	mu     sync.Mutex
 	fitted map[string]*fitted // by the vertices that have the number
 	models map[string]*model
@@ -63,14 +63,14 @@ const most = 800
 const least = 10
 
 // NewField measures the distances between a mapping's fitted vertices. A nil geometry, or one that lacks a white
-// surface, gives a Field without bounds.
+// surface, gives a Field without bounds, and so does BoundsSubjects.
 func NewField(ctx context.Context, in Input) (*Field, error) { return newField(ctx, in, most) }
 
 // newField lets at most so many vertices of a hemisphere carry the smooth part.
 func newField(ctx context.Context, in Input, limit int) (*Field, error) {
 	m := in.Mapping
 	f := &Field{fitted: map[string]*fitted{}, models: map[string]*model{}}
-	if f.off = !Placed(in.Geometry, in.Mapping) || slices.ContainsFunc(in.Geometry.Hemis[:], unmeasured); f.off {
+	if f.off = in.Bounds == BoundsSubjects || !Placed(in.Geometry, in.Mapping) || slices.ContainsFunc(in.Geometry.Hemis[:], unmeasured); f.off {
 		return f, nil
 	}
 	n := len(m.Vertices)

@@ -14,7 +14,8 @@ import (
 //
 //	mean ± t₀.₉₇₅,ₙ₋₁ sd / √n,   over the n subjects that have the number
 //
-// They are the only ones here that say something about people.
+// They are the only ones here that say something about people; BoundsSpatial puts those of these subjects' cortices in
+// their place.
 type Group struct {
 	Member
 	ROIs []GroupROI
@@ -48,31 +49,49 @@ func Groups(ctx context.Context, all []Fitted) ([]*Group, error) {
 // regions fills ROIs, in the order of the first subject's.
 func (g *Group) regions(ctx context.Context) error {
 	var names []string
-	found := map[string][][]float64{} // by name: [means][subjects]
+	found := map[string][][]Interval{} // by name: [means][subjects]
+	bounds := g.by[0].mean.Bounds
 	for _, b := range g.by {
-		rois, err := ROIs(ctx, b.mean.input(), &Field{off: true})
+		field := &Field{off: true}
+		if bounds == BoundsSpatial {
+			var err error
+			if field, err = NewField(ctx, b.mean.input()); err != nil {
+				return err
+			}
+		}
+		rois, err := ROIs(ctx, b.mean.input(), field)
 		if err != nil {
 			return err
 		}
 		for _, r := range rois {
 			if found[r.Name] == nil {
 				names = append(names, r.Name)
-				found[r.Name] = make([][]float64, len(roiMeans))
+				found[r.Name] = make([][]Interval, len(roiMeans))
 			}
 			for k, x := range r.Means {
-				found[r.Name][k] = append(found[r.Name][k], x.Estimate)
+				found[r.Name][k] = append(found[r.Name][k], x)
 			}
 		}
 	}
 	for _, name := range names {
 		r := GroupROI{Name: name}
 		for _, x := range found[name] {
-			r.Means = append(r.Means, stats.TInterval(x, 0.95))
-			r.Subjects = max(r.Subjects, len(stats.Present(x)))
+			r.Means = append(r.Means, over(x, bounds).Interval)
+			r.Subjects = max(r.Subjects, present(x))
 		}
 		g.ROIs = append(g.ROIs, r)
 	}
 	return nil
+}
+
+// present counts the numbers that are there.
+func present(x []Interval) (n int) {
+	for _, v := range x {
+		if !math.IsNaN(v.Estimate) {
+			n++
+		}
+	}
+	return n
 }
 
 // maps fills Maps: means of depth and R², and R² where it is above 0 over subjects (one-sided t, q < 0.05).
@@ -137,11 +156,11 @@ func (g *Group) over(of func(Fitted) []float64) (mean, sure [2][]float64) {
 
 // GroupTable is group.csv: a row a region of a group.
 func GroupTable(g *Group) *Table {
-	t := &Table{Name: "group", Title: "Regions over subjects", Note: "Means over subjects after averaging each one's seeds; intervals are of t over subjects.", Columns: []Column{
+	t := &Table{Name: "group", Title: "Regions over subjects", Note: "Means over subjects after averaging each one's seeds; intervals are of t over subjects (analyze.interval: spatial: over the cortex of these).", Columns: []Column{
 		{"model", "network"}, {"family", ""}, {"method", ""}, {"protocol", ""}, {"settings", "what a sweep set"}, {"subjects", ""}, {"roi", "region, FAMILY/NAME"}, {"n_subjects", "that have fitted vertices in it"},
 	}}
 	for _, c := range roiMeans {
-		t.Columns = append(t.Columns, Column{c.name, c.doc}, Column{c.name + "_lo", "95 %, t over subjects"}, Column{c.name + "_hi", "95 %, t over subjects"})
+		t.Columns = append(t.Columns, Column{c.name, c.doc}, Column{c.name + "_lo", "95 %"}, Column{c.name + "_hi", "95 %"})
 	}
 	t.Columns = append(t.Columns, simulatedColumn)
 	for _, r := range g.ROIs {

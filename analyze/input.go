@@ -17,7 +17,25 @@ type Input struct {
 	R2Top     float64          // upper end of the R² maps, the same for all plates of a run; NaN: this mapping's own
 	Test      *TestSet         // of its scores; nil: not known, and no intervals over images
 	Draws     int              // of photographs, for those intervals; 0: none
+	Shuffled  *store.Mapping   // the same fit with the responses given to other images (the control of that name); nil: not made
+	Bounds    Bounds           // which intervals are given
 }
+
+// Bounds says which 95 % intervals of slopes and means are given.
+type Bounds string
+
+// BoundsAuto, which "" stands for too: over space on the cortex for one subject (see Field), Student's t over subjects
+// for two or more.
+//
+// BoundsSpatial: over space always. The mean of n subjects then has the half width √(Σ hᵢ²)/n of their own, hᵢ: it
+// speaks of these people's cortices, however many they are, and of no others.
+//
+// BoundsSubjects: over subjects only. What is one subject's has no bounds, since nothing can be said about people.
+const (
+	BoundsAuto     Bounds = "auto"
+	BoundsSpatial  Bounds = "spatial"
+	BoundsSubjects Bounds = "subjects"
+)
 
 // Results are all analyses of one mapping. What does not apply is nil.
 type Results struct {

@@ -93,11 +93,11 @@ func mostAt(m *store.Mapping, at []int, layer int) float64 {
 
 // RegionLayerTable is roi_layers.csv.
 func RegionLayerTable(m *store.Mapping, rows []RegionLayer) *Table {
-	t := &Table{Name: "roi_layers", Title: "Layers of each region", Note: "share, selector and most are distributions over layers of a mapping with selectors; r2 and r are of each layer alone (ridge). Bounds are 95 % spatial intervals.", Columns: []Column{
+	t := &Table{Name: "roi_layers", Title: "Layers of each region", Note: "share, selector and most are distributions over layers of a mapping with selectors; r2 and r are of each layer alone (ridge). Bounds are 95 % spatial intervals, symmetric about the mean: where a region hardly uses a layer, share_lo can lie a little below 0 (share_hi above 1), which says that the share is not told from 0 (from 1).", Columns: []Column{
 		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", "of the mapping"}, {"roi", "region, FAMILY/NAME"}, {"n_vertices", "fitted units in it"},
 		{"layer", "0-based index"}, {"name", "of the layer"}, {"depth", "0 first … 1 last"},
-		{"share", "mean share of the prediction's variance, sums to 1 over layers"}, {"share_lo", ""}, {"share_hi", ""}, {"selector", "mean selector, sums to 1 over layers"}, {"most", "part of the units that choose this layer most"},
-		{"r2", "mean R² on test images of this layer alone"}, {"r2_lo", ""}, {"r2_hi", ""}, {"r", "mean r on test images of this layer alone"}, {"reason", "of what is missing"}, simulatedColumn,
+		{"share", "mean share of the prediction's variance, sums to 1 over layers"}, {"share_lo", "95 % spatial, symmetric: below 0 means not told from 0"}, {"share_hi", "95 % spatial, symmetric: above 1 means not told from 1"}, {"selector", "mean selector, sums to 1 over layers"}, {"most", "part of the units that choose this layer most"},
+		{"r2", "mean R² on test images of this layer alone"}, {"r2_lo", "95 % spatial"}, {"r2_hi", "95 % spatial"}, {"r", "mean r on test images of this layer alone"}, {"reason", "of what is missing"}, simulatedColumn,
 	}}
 	last := float64(len(m.Info.Layers) - 1)
 	for _, x := range rows {

@@ -18,6 +18,7 @@ type Fitted struct {
 	Geometry  *cortex.Geometry
 	Hierarchy Hierarchy
 	Size      string // of the network, for people; "" where it is only counted
+	Bounds    Bounds
 }
 
 // Network is one of a family, fitted one way. Two of them differ in parameters, depth (layers) or data (training
@@ -46,7 +47,7 @@ type Member struct {
 }
 
 // Value is a number with its 95 % interval: of t over subjects where there are two or more, else spatial, one
-// subject's. SeedSD is the spread over seeds, mean over subjects of their standard deviations; NaN with one seed.
+// subject's; Bounds can say otherwise. SeedSD is the spread over seeds, mean over subjects of their standard deviations; NaN with one seed.
 type Value struct {
 	Interval
 	Kind   string // subjects, spatial, "" without bounds
@@ -215,7 +216,7 @@ func (m *Member) measure(ctx context.Context) error {
 			}
 			spread = append(spread, stats.SD(seeds))
 		}
-		v := over(each)
+		v := over(each, m.by[0].mean.Bounds)
 		v.SeedSD = stats.Mean(spread)
 		m.Values = append(m.Values, v)
 	}
@@ -223,27 +224,45 @@ func (m *Member) measure(ctx context.Context) error {
 }
 
 func (f Fitted) input() Input {
-	return Input{Mapping: f.Mapping, Geometry: f.Geometry, Hierarchy: f.Hierarchy, R2Top: nan}
+	return Input{Mapping: f.Mapping, Geometry: f.Geometry, Hierarchy: f.Hierarchy, R2Top: nan, Bounds: f.Bounds}
 }
 
-// over is the mean over subjects of one number of each, with t's interval; of one subject its own.
-func over(each []Interval) Value {
-	var x []float64
+// over is the mean over subjects of one number of each, with t's interval; of one subject its own. See Bounds.
+func over(each []Interval, bounds Bounds) Value {
+	var x, half []float64
 	var one Interval
 	for _, v := range each {
 		if !math.IsNaN(v.Estimate) {
-			x, one = append(x, v.Estimate), v
+			x, half, one = append(x, v.Estimate), append(half, (v.Hi-v.Lo)/2), v
 		}
 	}
 	switch {
 	case len(x) == 0:
 		return Value{Interval: bare(nan), Reason: "no subject has the number"}
+	case len(x) > 1 && bounds == BoundsSpatial:
+		return overSpace(x, half)
 	case len(x) > 1:
 		return Value{Interval: stats.TInterval(x, 0.95), Kind: "subjects"}
+	case bounds == BoundsSubjects:
+		return Value{Interval: bare(one.Estimate), Reason: "one subject: no interval over subjects"}
 	case math.IsNaN(one.Lo):
 		return Value{Interval: one, Reason: "one subject, whose units have no place on a surface (or are too few)"}
 	}
 	return Value{Interval: one, Kind: "spatial"}
+}
+
+// overSpace is the mean of several subjects' numbers with the interval that their own spatial ones, of half widths h
+// and independent of each other, give it: ± √(Σh²)/n.
+func overSpace(x, half []float64) Value {
+	var sum float64
+	for _, h := range half {
+		sum += h * h
+	}
+	mean, h := stats.Mean(x), math.Sqrt(sum)/float64(len(x))
+	if math.IsNaN(h) {
+		return Value{Interval: bare(mean), Reason: "a subject's units have no place on a surface (or are too few)"}
+	}
+	return Value{Interval: Interval{Estimate: mean, Lo: mean - h, Hi: mean + h}, Kind: "spatial"}
 }
 
 // differ compares every pair of a family's networks.
@@ -263,7 +282,7 @@ func (s *Scaling) differ(ctx context.Context) error {
 				for _, c := range shared {
 					each, subjects = append(each, q.of(c.in, c.field, c.difference(c.in.Mapping, q.unit))), append(subjects, c.in.Mapping.Info.Subject)
 				}
-				d := Difference{Family: large.Family, Smaller: small.label(), Larger: large.label(), Quantity: q.name, Method: large.Method, Simulated: large.Of.simulated, Subjects: subjects, Value: over(each), P: nan, Q: nan}
+				d := Difference{Family: large.Family, Smaller: small.label(), Larger: large.label(), Quantity: q.name, Method: large.Method, Simulated: large.Of.simulated, Subjects: subjects, Value: over(each, large.by[0].mean.Bounds), P: nan, Q: nan}
 				d.P = pOfDifference(each, d.Value)
 				s.Differences = append(s.Differences, d)
 			}
@@ -286,7 +305,7 @@ func sharedSubjects(ctx context.Context, small, large Member) (out []sharedSubje
 			if a.name != b.name || c.check() != nil {
 				continue
 			}
-			c.in = Input{Mapping: c.both(), Geometry: c.Geometry, Hierarchy: c.Hierarchy, R2Top: nan}
+			c.in = Input{Mapping: c.both(), Geometry: c.Geometry, Hierarchy: c.Hierarchy, R2Top: nan, Bounds: a.mean.Bounds}
 			if c.field, err = NewField(ctx, c.in); err != nil {
 				return nil, err
 			}
@@ -362,7 +381,7 @@ func ScalingTable(s *Scaling) *Table {
 		{"family", ""}, {"model", "network"}, {"size", "as the pipeline file says"}, {"params", "of the network"}, {"layers", "its depth: layers read"}, {"images", "training pictures of the fit"},
 		{"method", ""}, {"protocol", ""}, {"settings", "what a sweep set"}, {"subjects", ""}, {"n_subjects", ""}, {"n_seeds", "most of one subject"},
 		{"quantity", "r2_mean (over units, fraction of variance), r2_norm_mean (over noise ceiling), slope_share (of the hierarchy, over levels)"},
-		{"mean", "over subjects, of each one's mean over seeds"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: one subject's"},
+		{"mean", "over subjects, of each one's mean over seeds"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: over the cortex of the subjects averaged"},
 		{"seed_sd", "spread over seeds"}, {"warnings", "why something is empty"}, simulatedColumn,
 	}}
 	for _, m := range s.Members {
@@ -382,7 +401,7 @@ func ScalingTable(s *Scaling) *Table {
 func ScalingTests(s *Scaling) *Table {
 	t := &Table{Name: "scaling_tests", Title: "Larger minus smaller, paired", Note: strings.Join(s.Limits(), " "), Columns: []Column{
 		{"family", ""}, {"smaller", "network"}, {"larger", "network"}, {"method", ""}, {"quantity", ""}, {"subjects", "that both were mapped onto"}, {"n_subjects", ""},
-		{"difference", "larger − smaller"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: one subject's"},
+		{"difference", "larger − smaller"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: over the cortex of the subjects averaged"},
 		{"p", "two-sided, of no difference"}, {"q", "after Benjamini and Hochberg over the pairs"}, {"warnings", "why something is empty"}, simulatedColumn,
 	}}
 	for _, d := range s.Differences {

@@ -482,7 +482,7 @@ func layerTable(r Run) *table {
 // roiTable leaves out the columns that no region has a number for.
 func roiTable(r Run) *table {
 	t := &table{Caption: "Regions" + simulatedWord(r.Mapping.Info.Simulated), Head: []string{"Region", "Fitted " + r.units()},
-		Note: "Means over a region’s fitted " + r.units() + ", 95 % spatial intervals below them. All columns and digits: tables/rois.csv."}
+		Note: "Means over a region’s fitted " + r.units() + ", 95 % spatial intervals below them where they are given. All columns and digits: tables/rois.csv."}
 	if r.Geometry == nil {
 		t.Note = "Means over a region’s fitted units, which have no place on a surface: no spatial intervals. All columns and digits: tables/rois.csv."
 	}

@@ -112,7 +112,7 @@ type Split struct {
 type Analyze struct {
 	Hierarchy Hierarchy `yaml:"hierarchy" json:"hierarchy"` // "": the subject's own | paper | streams | glasser | a list of levels
 	Bootstrap int       `yaml:"bootstrap" json:"bootstrap"` // draws of test photographs, for the scores' intervals; 0: none
-	Interval  string    `yaml:"interval" json:"interval"`   // auto | spatial | subjects
+	Interval  string    `yaml:"interval" json:"interval"`   // of slopes and means: auto | spatial (over the cortex) | subjects (over people; none for one)
 	Colours   string    `yaml:"colours" json:"colours"`     // of maps: accessible (colour-blind people can read them) | paper (as published)
 	Controls  Layers    `yaml:"controls" json:"controls"`   // auto: none in a single run, all in a sweep | none | all | list of random_weights, shuffled, spin
 	Spaces    []string  `yaml:"spaces" json:"spaces"`       // surfaces that maps are written on as well: fsaverage5, fsaverage6, fsaverage7

@@ -273,7 +273,7 @@ func (c *comparer) write(all []*fitted, couples []couple) (*Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := j.families(c.ctx, all); err != nil {
+	if err := j.families(c.ctx, all, analyze.BoundsAuto); err != nil {
 		return nil, err
 	}
 	if err := os.RemoveAll(c.Out + durable.PartialSuffix); err != nil {

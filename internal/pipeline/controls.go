@@ -128,6 +128,21 @@ func (r *run) controlRows(w work, m *mapped, in analyze.Input, all []*mapped) ([
 	return append(rows, spun...), err
 }
 
+// shuffled is the control of a mapping whose responses belong to other pictures; nil where there is none.
+func (r *run) shuffled(m *mapped) (*store.Mapping, error) {
+	for _, c := range r.controlled {
+		if c.Of != m || c.Kind != analyze.Shuffled || !c.task.State.Finished() {
+			continue
+		}
+		if c.Mapping != nil {
+			return c.Mapping, nil
+		}
+		err := c.read(r.out)
+		return c.Mapping, err
+	}
+	return nil, nil
+}
+
 // addControls puts the controls of a mapping into its part of the report.
 func (r *run) addControls(w work, run *report.Run, m *mapped, in analyze.Input, all []*mapped) error {
 	rows, err := r.controlRows(w, m, in, all)

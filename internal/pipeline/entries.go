@@ -52,7 +52,7 @@ func (r *run) together(w work, in *report.Input, mappings []*mapped, m *made) er
 	if err != nil {
 		return err
 	}
-	if err := j.families(w.ctx, all); err != nil {
+	if err := j.families(w.ctx, all, r.bounds()); err != nil {
 		return err
 	}
 	spreads, err := r.spreads(all, mappings)

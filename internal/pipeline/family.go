@@ -12,10 +12,10 @@ import (
 
 // families adds what networks of one family, subjects of one kind, and fits to more and fewer images give together:
 // scaling, groups and data curves.
-func (j *joint) families(ctx context.Context, all []*fitted) error {
+func (j *joint) families(ctx context.Context, all []*fitted, bounds analyze.Bounds) error {
 	var in []analyze.Fitted
 	for _, f := range all {
-		in = append(in, analyze.Fitted{Mapping: f.Mapping, Geometry: f.Geometry, Hierarchy: f.Hierarchy, Size: f.size})
+		in = append(in, analyze.Fitted{Mapping: f.Mapping, Geometry: f.Geometry, Hierarchy: f.Hierarchy, Size: f.size, Bounds: bounds})
 	}
 	s, err := analyze.Scale(ctx, in)
 	if err != nil {

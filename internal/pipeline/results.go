@@ -229,7 +229,10 @@ func (r *run) study(w work, m *mapped, all []*mapped) (report.Run, error) {
 		return run, err
 	}
 	run.Features = &manifest
-	in := analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r2Top(all), Atlas: m.Brain.atlas()}
+	in := analyze.Input{Mapping: m.Mapping, Geometry: m.Brain.geometry, Hierarchy: h, R2Top: r2Top(all), Atlas: m.Brain.atlas(), Bounds: r.bounds()}
+	if in.Shuffled, err = r.shuffled(m); err != nil {
+		return run, err
+	}
 	if in.Draws = r.Config.Analyze.Bootstrap; in.Draws > 0 {
 		if in.Test, err = r.testSet(m); err != nil {
 			return run, err
@@ -243,6 +246,9 @@ func (r *run) study(w work, m *mapped, all []*mapped) (report.Run, error) {
 	}
 	return run, r.addControls(w, &run, m, in, all)
 }
+
+// bounds says which intervals are given.
+func (r *run) bounds() analyze.Bounds { return analyze.Bounds(r.Config.Analyze.Interval) }
 
 // r2Top is the common upper end of all plates' R².
 func r2Top(mappings []*mapped) float64 {
