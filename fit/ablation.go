@@ -15,6 +15,8 @@ const (
 	Local       = "local"       // s = 0: no global tokens
 	Global      = "global"      // s = 1: no local ones
 	layerPrefix = "layer:"      // every unit reads layer K alone
+
+	NoFactorisation = "no_factorisation" // one joint selector (27) of layer and token in place of three
 )
 
 // held are the picks that an ablation takes out of the fit: they have the same value in every unit, whatever the
@@ -31,7 +33,7 @@ func free() held { return held{layer: -1, scale: nan32()} }
 func heldBy(word string, layers int) (held, error) {
 	h := free()
 	switch word {
-	case "", NoAblation, NoTopology:
+	case "", NoAblation, NoTopology, NoFactorisation:
 	case Centre:
 		h.centre = true
 	case Local:
@@ -43,7 +45,7 @@ func heldBy(word string, layers int) (held, error) {
 		k, err := strconv.Atoi(number)
 		if !ok || err != nil || k < 0 {
 			return h, fault.Inputf("%q is no ablation", word).
-				Remedy("there are none, no_topology, layer:K (K from 0), centre, local and global")
+				Remedy("there are none, no_topology, no_factorisation, layer:K (K from 0), centre, local and global")
 		}
 		if k >= layers {
 			return h, fault.Inputf("ablation %s: the network's layers are 0 to %d", word, layers-1)

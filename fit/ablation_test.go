@@ -60,7 +60,7 @@ func TestAblations(t *testing.T) {
 }
 
 func TestAblationWords(t *testing.T) {
-	for _, word := range []string{"", NoAblation, NoTopology, "layer:0", Centre, Local, Global} {
+	for _, word := range []string{"", NoAblation, NoTopology, "layer:0", Centre, Local, Global, NoFactorisation} {
 		if _, err := heldBy(word, 1); err != nil {
 			t.Errorf("%q: %v", word, err)
 		}

@@ -16,7 +16,7 @@ const activeChunk = 160
 // left out, and vertices keep their order within a cell.
 func activeLayout(s *selection, trace float64, workers int) *layout {
 	l := &layout{order: inCells(s, trace > 0)}
-	l.eachCell(s, func(from, to, cell int) { l.cut(from, to, cell, s.G, activeChunk) })
+	l.eachCell(s, func(from, to, cell int) { l.cut(s, from, to, cell, activeChunk) })
 	at := 0
 	for i := range l.jobs {
 		j := &l.jobs[i]
@@ -99,9 +99,9 @@ func firstOnes(n int) []int32 {
 }
 
 // tokenRows are the rows of the token table, seen as [tokens·L, C], that a chunk reads: of each of its cell's
-// five tokens the layers, in the order of the coefficients.
-func tokenRows(rows [5]int64, layers []int32, total int) []int64 {
-	out := make([]int64, 0, 5*len(layers))
+// tokens the layers, in the order of the coefficients.
+func tokenRows(rows []int64, layers []int32, total int) []int64 {
+	out := make([]int64, 0, len(rows)*len(layers))
 	for _, row := range rows {
 		for _, l := range layers {
 			out = append(out, row*int64(total)+int64(l))
@@ -110,21 +110,19 @@ func tokenRows(rows [5]int64, layers []int32, total int) []int64 {
 	return out
 }
 
-// pick writes the coefficients [5, len(layers)] of some layers out of all [5, L], spread is the way back,
-// with zeros for the others.
-func pick(dst, all []float32, layers []int32) {
-	total := len(all) / 5
-	for k := range 5 {
+// pick writes the coefficients [tokens, len(layers)] of some layers out of all [tokens, total], spread is the way
+// back, with zeros for the others.
+func pick(dst, all []float32, layers []int32, total int) {
+	for k := range len(all) / total {
 		for i, l := range layers {
 			dst[k*len(layers)+i] = all[k*total+int(l)]
 		}
 	}
 }
 
-func spread(all, src []float32, layers []int32) {
+func spread(all, src []float32, layers []int32, total int) {
 	clear(all)
-	total := len(all) / 5
-	for k := range 5 {
+	for k := range len(all) / total {
 		for i, l := range layers {
 			all[k*total+int(l)] = src[k*len(layers)+i]
 		}

@@ -13,6 +13,7 @@ type selection struct {
 	held  held
 	cell  []int32   // [V] (cy+1)(G+1) + cx+1, cy and cx in -1..G-1
 	frac  []float32 // [V, 2] position within the cell, 0..1
+	joint []float32 // [V, G²+1, L] without factorisation, see newJointSelection; nil: with it
 }
 
 func newSelection(v, layers, grid int) *selection {
@@ -20,14 +21,52 @@ func newSelection(v, layers, grid int) *selection {
 		scale: make([]float32, v), cell: make([]int32, v), frac: make([]float32, 2*v)}
 }
 
-// heads is the width of a selector's output row: 2 of space, L of layer, 1 of scale, in this order.
-func (s *selection) heads() int { return 2 + s.L + 1 }
+// networks are the selectors' networks.
+func (s *selection) networks() []head {
+	if s.joint != nil {
+		return []head{{"joint", s.terms()}}
+	}
+	return allHeads(s.L)
+}
+
+// heads is the width of a selector's output row: 2 of space, L of layer, 1 of scale, in this order; or that of
+// the joint one.
+func (s *selection) heads() int { return headsWidth(s.networks()) }
+
+// reads is how many tokens of a layer a vertex reads: those of its cell, or all.
+func (s *selection) reads() int {
+	if s.joint != nil {
+		return s.G*s.G + 1
+	}
+	return 5
+}
+
+// terms is J of (7), the coefficients of a vertex.
+func (s *selection) terms() int { return s.reads() * s.L }
+
+// tokens are the rows of the token table that a cell's vertices read.
+func (s *selection) tokens(cell int) []int64 {
+	if s.joint == nil {
+		five := cellTokens(cell, s.G)
+		return five[:]
+	}
+	all := make([]int64, s.reads())
+	for t := range all {
+		all[t] = int64(t)
+	}
+	return all
+}
 
 // set takes the networks' outputs o [n, heads] of the vertices from first on: (3) and (4).
 func (s *selection) set(first int, o []float32) {
 	h := s.heads()
 	for i := 0; i < len(o)/h; i++ {
 		v, row := first+i, o[i*h:(i+1)*h]
+		if s.joint != nil {
+			softmax(s.jointOf(v), row)
+			s.marginals(v)
+			continue
+		}
 		s.look(v, math.Tanh(float64(row[0])), math.Tanh(float64(row[1])))
 		softmax(s.layer[v*s.L:(v+1)*s.L], row[2:2+s.L])
 		s.scale[v] = float32(sigmoid(float64(row[2+s.L])))
@@ -58,8 +97,14 @@ func (s *selection) corners(v int) [4]float32 {
 	return [4]float32{(1 - fx) * (1 - fy), fx * (1 - fy), (1 - fx) * fy, fx * fy}
 }
 
-// coefficients writes (7) for vertex v, a [5L], times alpha.
+// coefficients writes (7) for vertex v, a [J], times alpha.
 func (s *selection) coefficients(a []float32, v int, alpha float32) {
+	if s.joint != nil {
+		for i, p := range s.jointOf(v) {
+			a[i] = alpha * p
+		}
+		return
+	}
 	s.mix(a, v, alpha*(1-s.scale[v]), alpha*s.scale[v])
 }
 
@@ -90,11 +135,15 @@ func cellTokens(cell, grid int) [5]int64 {
 	return rows
 }
 
-// backward is (13) and (14): from the gradient ga [5L] of a vertex's coefficients (alpha included) to that
+// backward is (13) and (14), or (27): from the gradient ga [J] of a vertex's coefficients (alpha included) to that
 // of the networks' outputs, go [heads]. reg is the present weight of the regulariser (9) divided by V. Only
 // some layers may have a gradient, the active ones: the others are taken to want what those want on average,
 // and stay.
 func (s *selection) backward(goRow, ga []float32, v int, reg float64, active []int32) {
+	if s.joint != nil {
+		s.jointBackward(goRow, ga, v, reg, active)
+		return
+	}
 	L := s.L
 	q := s.corners(v)
 	p := s.layer[v*L : (v+1)*L]
@@ -148,6 +197,9 @@ func (s *selection) backward(goRow, ga []float32, v int, reg float64, active []i
 
 // regulariser is (9) without its weight, over all vertices.
 func (s *selection) regulariser() float64 {
+	if s.joint != nil {
+		return s.jointRegulariser()
+	}
 	var entropy, scale float64
 	for _, p := range s.layer {
 		entropy += float64(p) * math.Log(float64(p)+1e-8)

@@ -22,11 +22,12 @@ import (
 // resumeCase is a fit of which descent is the larger part, in which looking anew and points of the curve
 // fall together and apart.
 func resumeCase(t testing.TB, protocol string) (Input, Settings) {
-	word, free := strings.CutPrefix(protocol, "free ")
-	set := quick(word)
-	if free {
-		set.Ablation = NoTopology
+	variant, word, ok := strings.Cut(protocol, " ")
+	if !ok {
+		word = protocol
 	}
+	set := quick(word)
+	set.Ablation = map[string]string{"free": NoTopology, "joint": NoFactorisation}[variant]
 	set.SelectorSteps, set.CurvePoints = 20, 5
 	set.Epochs, set.Images = 5, 0
 	return plant(t, 11, 180, 30).in, set
@@ -139,7 +140,7 @@ func TestResumeAfterKill(t *testing.T) {
 // A fit that is interrupted again and again gets there, to the same bytes, as long as every go reaches the
 // next place to keep.
 func TestResumeAgainAndAgain(t *testing.T) {
-	for _, protocol := range []string{"sound", "paper", "free sound"} {
+	for _, protocol := range []string{"sound", "paper", "free sound", "joint sound"} {
 		in, set := resumeCase(t, protocol)
 		want, events := whole(t, in, set)
 		folder, goes := t.TempDir(), 0

@@ -56,7 +56,7 @@ func newDescent(m *model) (*descent, error) {
 	if d.back, err = m.e.load(tableGradGraph(m.widths, m.G, m.C)); err != nil {
 		return nil, err
 	}
-	j, n := 5*m.L, m.set.Batch
+	j, n := m.sel.terms(), m.set.Batch
 	d.w, d.gw, d.spare = slices.Clone(m.w), make([]float32, len(m.w)), make([]float32, len(m.w))
 	d.b, d.gb = slices.Clone(m.b), make([]float32, len(m.b))
 	d.a, d.ga, d.sumGA = make([]float32, m.V*j), make([]float32, m.V*j), make([]float32, m.V*j)
@@ -325,13 +325,13 @@ func (d *descent) sort(ctx context.Context) error {
 	d.lay = lay
 	d.unbind()
 	return d.e.each(ctx, func(_ context.Context, w int) error {
-		all := make([]float32, 5*d.L)
+		all := make([]float32, d.sel.terms())
 		for _, i := range lay.mine[w] {
 			job := &lay.jobs[i]
 			j := len(job.tokens)
 			for k, v := range lay.order[job.from:job.to] {
 				d.sel.coefficients(all, int(v), d.alpha)
-				pick(d.a[job.at+k*j:job.at+(k+1)*j], all, job.layers)
+				pick(d.a[job.at+k*j:job.at+(k+1)*j], all, job.layers, d.L)
 			}
 			clear(d.sumGA[job.at : job.at+job.len()*j])
 		}
@@ -500,12 +500,12 @@ func (d *descent) selectorPass(ctx context.Context, reg float64) error {
 	h := d.sel.heads()
 	mean := 1 / float32(d.set.SelectorsEvery)
 	err := d.e.each(ctx, func(_ context.Context, w int) error {
-		all := make([]float32, 5*d.L)
+		all := make([]float32, d.sel.terms())
 		for _, i := range d.lay.mine[w] {
 			job := &d.lay.jobs[i]
 			j := len(job.tokens)
 			for k, v := range d.lay.order[job.from:job.to] {
-				spread(all, d.sumGA[job.at+k*j:job.at+(k+1)*j], job.layers)
+				spread(all, d.sumGA[job.at+k*j:job.at+(k+1)*j], job.layers, d.L)
 				for c := range all {
 					all[c] *= mean
 				}

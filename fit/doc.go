@@ -11,7 +11,7 @@
 //
 //	N images   B images of a batch (b)   V vertices (v)   L layers (l)   D_l width of a layer
 //	C bottleneck channels (c)   G side of the fit grid, 8   t a token: 0..G²-1 local, row-major; G² global
-//	J = 5L coefficients of a vertex (j = kL + l, k = 0..3 corners, 4 global)
+//	J = 5L coefficients of a vertex (j = kL + l, k = 0..3 corners, 4 global); (G²+1) L under (27)
 //
 // # The model
 //
@@ -110,6 +110,16 @@
 //	(24) s_v = Σ_k s_k exp ev_v(s_k) / Σ_k exp ev_v(s_k)        the posterior mean of the scale by (20)
 //
 // No neighbour steadies these picks, so they need more pictures than those of a cortex for equal precision.
+//
+// # Without factorisation
+//
+// The ablation no_factorisation puts one selector in the place of three: a distribution over all tokens of all
+// layers, the global ones included. All else is as above, (7) to (12) with J = (G²+1) L coefficients:
+//
+//	(27) a_v = softmax o_v, o_v [G²+1, L] of one network (2) or free       g_o = a (g_a - a·g_a)
+//	     it starts from softmax((S/best - 1)/0.04), S the score map of (17), cut off at 0; (9) is its entropy
+//	     over ln J; (20) is left out
+//	     reported:  p_l = Σ_t a_tl    s = Σ_l a_l,G²    x = mean place of the local tokens under a
 //
 // # What is reported
 //

@@ -3,6 +3,7 @@ package fit
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"cortexmap/internal/fault"
@@ -90,13 +91,18 @@ func readWeights(m *store.Mapping) (*weights, error) {
 		w.local = append(w.local, r.bottleneck("local", l, w.C, layer.Width))
 		w.global = append(w.global, r.bottleneck("global", l, w.C, layer.Width))
 	}
+	if m.Info.Ablation == NoFactorisation {
+		w.sel = newJointSelection(len(w.unit), w.L, w.G)
+		copy(w.sel.joint, r.read("joint.free", len(w.unit), w.sel.terms()))
+	} else {
+		w.pick(m)
+	}
 	if r.err != nil {
 		return nil, r.err
 	}
 	if m.Info.Readout == "mean" {
 		w.alpha = 1 / float32(w.C)
 	}
-	w.pick(m)
 	return w, nil
 }
 
@@ -170,7 +176,7 @@ func (e encoder) bottlenecks(l int, x string) string {
 // cells are (7) without the bias: the table z [N, G²+1, L, C] → [N, 1, V], vertices in the order of places.
 func (e encoder) cells(z string) (y string, lay *layout) {
 	lay = layoutOf(e.sel, nil, 1)
-	j := 5 * e.L
+	j := e.sel.terms()
 	ones := e.ConstF32(filled(j, 1), 1, int64(j))
 	var parts []string
 	for _, job := range lay.jobs {
@@ -180,16 +186,16 @@ func (e encoder) cells(z string) (y string, lay *layout) {
 			copy(w[i*e.C:(i+1)*e.C], e.w[int(v)*e.C:])
 			e.sel.coefficients(a[i*j:(i+1)*j], int(v), e.alpha)
 		}
-		rows := job.rows
-		for corner := range 4 {
-			if rows[corner] > int64(e.G*e.G) { // outside: no token there
-				rows[corner] = 0
+		rows := slices.Clone(job.rows)
+		for token, row := range rows {
+			if row > int64(e.G*e.G) { // outside: no token there
+				rows[token] = 0
 				for i := range k {
-					clear(a[i*j+corner*e.L : i*j+(corner+1)*e.L])
+					clear(a[i*j+token*e.L : i*j+(token+1)*e.L])
 				}
 			}
 		}
-		seen := e.reshape(e.gather(z, 1, rows[:]), 0, int64(j), int64(e.C))
+		seen := e.reshape(e.gather(z, 1, rows), 0, int64(j), int64(e.C))
 		p := e.matmul(seen, e.ConstF32(transpose(w, k, e.C), int64(e.C), int64(k))) // [N, J, k]
 		p = e.Op("Mul", []string{p, e.ConstF32(transpose(a, k, j), int64(j), int64(k))})
 		parts = append(parts, e.matmul(ones, p))
@@ -276,10 +282,10 @@ func (w *weights) channels(tokens [][]uint16, image int) []float64 {
 // predict is (6) of unit v.
 func (w *weights) predict(z []float64, v int) float64 {
 	t := w.G*w.G + 1
-	a := make([]float32, 5*w.L)
+	a := make([]float32, w.sel.terms())
 	w.sel.coefficients(a, v, w.alpha)
 	y := float64(w.b[v])
-	for k, token := range cellTokens(int(w.sel.cell[v]), w.G) {
+	for k, token := range w.sel.tokens(int(w.sel.cell[v])) {
 		if token >= int64(t) { // zeros around the grid
 			continue
 		}

@@ -62,7 +62,7 @@ func TestEncoder(t *testing.T) {
 	free := quick("sound")
 	free.Ablation = NoTopology
 	cases := map[string]Settings{"sound": quick("sound"), "paper": quick("paper"), "free": free}
-	for _, word := range []string{"layer:1", Centre, Local, Global} {
+	for _, word := range []string{"layer:1", Centre, Local, Global, NoFactorisation} {
 		set := quick("sound")
 		set.Ablation, set.Epochs = word, 0
 		cases[word] = set

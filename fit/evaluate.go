@@ -73,7 +73,7 @@ func (e *evaluation) meanR2() float64 { return meanR2(e.tally) }
 
 // run predicts the images and tallies; the model's picks must be up to date.
 func (e *evaluator) run(ctx context.Context, images []int, shares bool) (*evaluation, error) {
-	j := 5 * e.L
+	j := e.sel.terms()
 	ev := &evaluation{tally: make([]tally, e.V)}
 	if shares {
 		ev.sp, ev.spy = make([]float64, e.V*j), make([]float64, e.V*j)
@@ -116,7 +116,7 @@ type pass struct {
 }
 
 func newPass(e *evaluator) *pass {
-	j := 5 * e.L
+	j := e.sel.terms()
 	p := &pass{evaluator: e, lay: activeLayout(e.sel, 0, e.e.workers), wp: make([]float32, len(e.w)), a: make([]float32, e.V*j)}
 	p.lay.gather(p.wp, e.w, e.C)
 	for i, v := range p.lay.order {
@@ -131,7 +131,7 @@ func newPass(e *evaluator) *pass {
 
 // cell predicts one cell's vertices for a batch in the table and adds them to the evaluation.
 func (p *pass) cell(ctx context.Context, w int, job cellJob, images []int, ev *evaluation) error {
-	n, k, j := len(images), job.len(), 5*p.L
+	n, k, j := len(images), job.len(), p.sel.terms()
 	var b binding
 	defer b.close()
 	b.f32(p.table[:n*p.tableRow()], n, (p.tokens()+1)*p.L, p.C).i64(job.tokens, j)
@@ -181,7 +181,7 @@ func (p *pass) addParts(ev *evaluation, v int, a, s1, s2, y []float32) {
 // prediction doesn't vary.
 func (e *evaluation) share(v int, layers []float64) (local, global float64) {
 	l := len(layers)
-	j := 5 * l
+	j := len(e.spy) / len(e.tally)
 	variance := e.syy[v] - e.sy[v]*e.sy[v]/e.images
 	if !(variance > 0) {
 		variance = math.NaN()
@@ -190,7 +190,7 @@ func (e *evaluation) share(v int, layers []float64) (local, global float64) {
 	for c := range j {
 		s := (e.spy[v*j+c] - e.sp[v*j+c]*e.sy[v]/e.images) / variance
 		layers[c%l] += s
-		if c < 4*l {
+		if c < j-l {
 			local += s
 		} else {
 			global += s

@@ -348,16 +348,16 @@ func predictGraph(layers, grid, channels int, parts bool) *graph {
 	return g
 }
 
-// momentsGraph adds a chunk of n images to the moments of (19). Inputs: the cell's five tokens, each float16
-// [l, n, C], of the l layers that matter; a [m, 5l], or for two paths the local [m, 4l] and the global [m, l]
-// coefficients; y [m, n, 2], the response and a one (both 0 where it is missing); the moments so far, s
-// [m, C', C'] and r [m, C', 2], C' = C, or 2C for two paths. Outputs: s and r. With missing responses the
-// channels are masked by y's ones.
-func momentsGraph(channels int, paths, missing bool) *graph {
+// momentsGraph adds a chunk of n images to the moments of (19). Inputs: the cell's tokens, each float16
+// [l, n, C], of the l layers that matter; the coefficients a [m, tokens·l], or for two paths (of five tokens) the
+// local ones [m, 4l] and the global ones [m, l]; y [m, n, 2], the response and a one (both 0 where it is missing);
+// the moments so far, s [m, C', C'] and r [m, C', 2], C' = C, or 2C for two paths. Outputs: s and r. With missing
+// responses the channels are masked by y's ones.
+func momentsGraph(channels, tokens int, paths, missing bool) *graph {
 	g := newGraph("moments")
 	width := channels
 	var z []string
-	for k := range 5 {
+	for k := range tokens {
 		z = append(z, g.f16(fmt.Sprintf("z%d", k), "l", "n", channels))
 	}
 	mix := func(a string, z ...string) string {
@@ -370,7 +370,7 @@ func momentsGraph(channels int, paths, missing bool) *graph {
 		local, global := g.f32("a.local", "m", "4l"), g.f32("a.global", "m", "l")
 		x = g.concat(2, mix(local, z[:4]...), mix(global, z[4]))
 	} else {
-		x = mix(g.f32("a", "m", "5l"), z...)
+		x = mix(g.f32("a", "m", "tl"), z...)
 	}
 	y := g.f32("y", "m", "n", 2)
 	if missing {

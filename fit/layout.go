@@ -17,11 +17,11 @@ type layout struct {
 
 // cellJob is a run of places that read the same tokens.
 type cellJob struct {
-	from, to int      // places
-	cell     int      // as in selection
-	rows     [5]int64 // of the token table
+	from, to int     // places
+	cell     int     // as in selection
+	rows     []int64 // of the token table
 	// Of the descent and the evaluator: the layers that are read, their rows in the table seen as
-	// [tokens·L, C], and where the places' coefficients begin, [places, 5 layers] each.
+	// [tokens·L, C], and where the places' coefficients begin, [places, rows, layers] each.
 	layers []int32
 	tokens []int64
 	at     int
@@ -45,7 +45,7 @@ func layoutOf(s *selection, vertices []int32, workers int) *layout {
 		l.order = slices.Clone(vertices)
 	}
 	slices.SortStableFunc(l.order, func(a, b int32) int { return cmp.Compare(s.cell[a], s.cell[b]) })
-	l.eachCell(s, func(from, to, cell int) { l.cut(from, to, cell, s.G, maxCell) })
+	l.eachCell(s, func(from, to, cell int) { l.cut(s, from, to, cell, maxCell) })
 	l.assign(workers)
 	return l
 }
@@ -64,10 +64,10 @@ func (l *layout) eachCell(s *selection, do func(from, to, cell int)) {
 }
 
 // cut splits a cell's places evenly into jobs of at most most.
-func (l *layout) cut(from, to, cell, grid, most int) {
+func (l *layout) cut(s *selection, from, to, cell, most int) {
 	n, parts := to-from, (to-from+most-1)/most
 	for i := range parts {
-		l.jobs = append(l.jobs, cellJob{from: from + n*i/parts, to: from + n*(i+1)/parts, cell: cell, rows: cellTokens(cell, grid)})
+		l.jobs = append(l.jobs, cellJob{from: from + n*i/parts, to: from + n*(i+1)/parts, cell: cell, rows: s.tokens(cell)})
 	}
 }
 

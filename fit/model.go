@@ -4,6 +4,8 @@ import (
 	"context"
 	"math"
 	"time"
+
+	"cortexmap/internal/ort"
 )
 
 // model is everything that is fitted, and the graphs that every part of a fit needs.
@@ -33,12 +35,18 @@ func newModel(p *problem) (*model, error) {
 	}
 	var err error
 	m.sel = newSelection(m.V, m.L, m.G)
+	if p.set.Ablation == NoFactorisation {
+		if err := p.fitsJoint(ort.MemoryBudget(p.memory)); err != nil {
+			return nil, err
+		}
+		m.sel = newJointSelection(m.V, m.L, m.G)
+	}
 	if m.sel.held, err = heldBy(p.set.Ablation, p.L); err != nil {
 		return nil, err
 	}
 	m.out = make([]float32, m.V*m.sel.heads())
 	if p.topology() {
-		if m.net, err = newNetwork(p.e, allHeads(p.L)); err != nil {
+		if m.net, err = newNetwork(p.e, m.sel.networks()); err != nil {
 			return nil, err
 		}
 		m.place()
@@ -163,7 +171,7 @@ func (m *model) project(ctx context.Context, b *batch, t []float32) error {
 func (m *model) parameters() int64 {
 	n := m.bottleneck.size() + len(m.selectors()) + len(m.w) + len(m.b)
 	if m.net == nil {
-		for _, h := range allHeads(m.L) {
+		for _, h := range m.sel.networks() {
 			if m.sel.held.holds(h.name + ".") {
 				n -= m.V * h.width
 			}

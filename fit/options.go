@@ -27,6 +27,7 @@ type Options struct {
 	Settings *Settings // nil: Defaults(Protocol)
 	Seed     int       // of every random choice
 	Threads  int       // workers; 0: all cores that this process may use
+	Memory   int64     // bytes that the process may have; 0: ort.MemoryBudget(0). It limits no_factorisation only
 	Device   string    // of the products: ort.CPU (also "") or ort.CUDA
 	// Progress is called from one goroutine at a time, with the phase's name and how far it is.
 	Progress func(phase string, done, total int)

@@ -18,6 +18,7 @@ type problem struct {
 	Input
 	set      Settings
 	seed     int
+	memory   int64 // Options.Memory
 	e        *engine
 	report   *reporter
 	keeper   *keeper // nil: nothing is kept
@@ -39,7 +40,7 @@ func newProblem(rt *ort.Runtime, in Input, o Options) (*problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &problem{Input: in, set: set, seed: o.Seed, report: newReporter(o), L: len(in.Features.Layers)}
+	p := &problem{Input: in, set: set, seed: o.Seed, memory: o.Memory, report: newReporter(o), L: len(in.Features.Layers)}
 	for _, l := range in.Features.Layers {
 		p.widths = append(p.widths, l.Width)
 	}

@@ -53,7 +53,7 @@ type momentsRoom struct {
 }
 
 func (m *model) newMoments(paths bool) (*momentsRunner, error) {
-	k, err := m.e.loadOnce(momentsGraph(m.C, paths, m.missing))
+	k, err := m.e.loadOnce(momentsGraph(m.C, m.sel.reads(), paths, m.missing))
 	if err != nil {
 		return nil, err
 	}
@@ -67,7 +67,7 @@ func (m *model) newMoments(paths bool) (*momentsRunner, error) {
 			room.s[i] = make([]float32, momentVertices*r.width*r.width)
 			room.r[i] = make([]float32, momentVertices*r.width*2)
 		}
-		room.a, room.g = make([]float32, momentVertices*5*m.L), make([]float32, momentVertices*m.L)
+		room.a, room.g = make([]float32, momentVertices*m.sel.terms()), make([]float32, momentVertices*m.L)
 		room.y = make([]float32, momentVertices*packedImages*2)
 		r.rooms = append(r.rooms, room)
 	}
@@ -104,7 +104,8 @@ func (r *momentsRunner) ofHeld(ctx context.Context, w int, p *packed, job cellJo
 		if r.paths {
 			b.f32(room.a[:m*4*l], m, 4*l).f32(room.g[:m*l], m, l)
 		} else {
-			b.f32(room.a[:m*5*l], m, 5*l)
+			k := r.sel.reads()
+			b.f32(room.a[:m*k*l], m, k*l)
 		}
 		b.f32(room.y[:m*n*2], m, n, 2)
 		b.f32(room.s[now][:m*width*width], m, width, width).f32(room.r[now][:m*width*2], m, width, 2)
@@ -133,18 +134,18 @@ func (r *momentsRunner) layersOf(vertices []int32) (lo, hi int) {
 }
 
 func (r *momentsRunner) coefficients(room *momentsRoom, vertices []int32, lo, hi int) {
-	l, all := hi-lo, make([]float32, 5*r.L)
+	l, tokens, all := hi-lo, r.sel.reads(), make([]float32, r.sel.terms())
 	for i, v := range vertices {
 		if r.paths {
 			r.sel.mix(all, int(v), r.alpha, r.alpha)
 		} else {
 			r.sel.coefficients(all, int(v), r.alpha)
 		}
-		for k := range 5 {
+		for k := range tokens {
 			part := all[k*r.L+lo : k*r.L+hi]
 			switch {
 			case !r.paths:
-				copy(room.a[(5*i+k)*l:], part)
+				copy(room.a[(tokens*i+k)*l:], part)
 			case k < 4:
 				copy(room.a[(4*i+k)*l:], part)
 			default:

@@ -120,7 +120,7 @@ func (m *model) initialise(ctx context.Context, from stage) error {
 		}},
 		{"prior", func() (err error) { pr, err = m.learnPrior(ctx, p, nil); return err }},
 		{"scale", func() error {
-			if m.sel.held.holdsScale() {
+			if m.sel.held.holdsScale() || m.sel.joint != nil {
 				return nil
 			}
 			vertices, ev, err := m.evidence(ctx, p, pr)

@@ -99,6 +99,9 @@ func (s *scoreMap) centroid(i int, local []float64, best float64) (x, y float64)
 
 // fitTargets fits all networks to a score map's targets: squared distance, cross entropies, weighted.
 func (m *model) fitTargets(ctx context.Context, s *scoreMap) error {
+	if m.sel.joint != nil {
+		return m.fitJointTargets(ctx, s)
+	}
 	targets := s.targets()
 	if m.net == nil {
 		m.freeTargets(s, targets)

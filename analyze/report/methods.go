@@ -59,6 +59,8 @@ func ablated(word string) string {
 	switch word {
 	case "", "none", "no_topology":
 		return ""
+	case "no_factorisation":
+		return "every unit has one joint distribution over the tokens of all layers, of which layer, place and scale are the marginals"
 	case "centre":
 		return "every unit looks at the centre of the image"
 	case "local":

@@ -92,7 +92,7 @@ type Fit struct {
 	Seeds     []int    `yaml:"seeds" json:"seeds"`
 	Split     Split    `yaml:"split" json:"split"`         // protocol paper: val 0, test 0.0855 unless written
 	Images    int      `yaml:"images" json:"images"`       // training images; 0: all
-	Ablation  Words    `yaml:"ablation" json:"ablation"`   // none | no_topology | layer:K | centre | local | global, or a list of them
+	Ablation  Words    `yaml:"ablation" json:"ablation"`   // none | no_topology | no_factorisation | layer:K | centre | local | global, or a list of them
 	Baselines []string `yaml:"baselines" json:"baselines"` // ridge_layers | ridge_all | banded
 	// HalfSamples is how many random halves of the training photographs the first seed's mapping is fitted to again,
 	// which gives a standard error at every vertex; 0: none, else 2 and more.
@@ -251,7 +251,7 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 			errs = append(errs, doc.Fault("fit.ablation", "%s stands twice", a))
 		}
 		if !layerAblation.MatchString(a) {
-			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "layer:K (K from 0)", "centre", "local", "global"))
+			errs = append(errs, oneOf("fit.ablation", a, "none", "no_topology", "no_factorisation", "layer:K (K from 0)", "centre", "local", "global"))
 		}
 	}
 	for _, x := range c.Analyze.Spaces {

@@ -143,11 +143,11 @@ func TestPipelineFileShowsDefaults(t *testing.T) {
 // TestHyperParameters: keys below fit with their ranges; what a protocol doesn't have is refused in its place.
 func TestHyperParameters(t *testing.T) {
 	const base = "models: [demo:lite0]\nsubjects: [demo:simulated]\nfit:\n"
-	c, err := Load("p.yaml", []byte(base+"  rate_readout: 0.001\n  batch: 8\n  ablation: [none, layer:3, centre]\n  baselines: [ridge_all, banded]\n"), nil)
+	c, err := Load("p.yaml", []byte(base+"  rate_readout: 0.001\n  batch: 8\n  ablation: [none, layer:3, centre, no_factorisation]\n  baselines: [ridge_all, banded]\n"), nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Fit.RateReadout == nil || *c.Fit.RateReadout != 0.001 || *c.Fit.Batch != 8 || c.Fit.Epochs != nil || len(c.Fit.Ablation) != 3 {
+	if c.Fit.RateReadout == nil || *c.Fit.RateReadout != 0.001 || *c.Fit.Batch != 8 || c.Fit.Epochs != nil || len(c.Fit.Ablation) != 4 {
 		t.Errorf("read as %+v", c.Fit)
 	}
 	for lines, want := range map[string]string{

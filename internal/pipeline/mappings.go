@@ -210,7 +210,7 @@ func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, err
 		return nil, err
 	}
 	settings.Ablation = how.ablation
-	o := fit.Options{Settings: &settings, Seed: seed, Threads: r.threads, Device: r.fitDevice(), Log: w.Log,
+	o := fit.Options{Settings: &settings, Seed: seed, Threads: r.threads, Memory: int64(r.Config.Memory * (1 << 30)), Device: r.fitDevice(), Log: w.Log,
 		Checkpoint: w.Dir, Key: p.task.Key, Control: how.method == freePicks && b.Positions == nil,
 		Progress: func(phase string, done, total int) { w.Progress("fit "+n.Name+": "+phase, done, total) }}
 	if how.baseline() {

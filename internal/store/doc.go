@@ -73,6 +73,9 @@
 //	position.low [3], position.range [1]               of the position code
 //	readout.weight [V, C], readout.bias [V]
 //	space.free [V, 2], layer.free [V, L], scale.free [V]   without topology, instead of the networks
+//	joint.free [V, 65, L], joint.*                     without factorisation, instead of all three: each vertex's distribution
+//	                                                   over the 64 local tokens, row by row, and the global one, of
+//	                                                   every layer; the network as above, with [65·L, 128]
 //
 // predictions.parquet: hemi, vertex, offset and scale (FLOAT), predicted (float16 [N]), N the test images in the order
 // of fit.json's split.test, metadata cortexmap.images; the response predicted is offset + scale · predicted, in the unit
