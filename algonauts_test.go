@@ -76,7 +76,7 @@ func TestAlgonauts(t *testing.T) {
 				n++
 			}
 		}
-		row := fmt.Sprintf("\nlite0,subj01,0,sound,paper,%s,%s,%v,%d,share,", level.name, level.written, float64(place)/4, n)
+		row := fmt.Sprintf("\nlite0,subj01,0,sound,factortopy,,paper,%s,%s,%v,%d,share,", level.name, level.written, float64(place)/4, n)
 		if !strings.Contains(string(levels), row) {
 			t.Errorf("levels.csv has no row%s…\n%s", row, levels)
 		}

@@ -59,10 +59,26 @@ func Align(ctx context.Context, in Input, field *Field) ([]Alignment, error) {
 	return out, nil
 }
 
+// unordered are the alignments of a subject without a hierarchy of regions: nothing, and why, so that the tables of a
+// sweep have a row for every mapping.
+func unordered() (out []Alignment) {
+	for _, q := range Quantities {
+		for _, over := range []string{"rois", "vertices"} {
+			out = append(out, undefined(q, over, "no order of regions is known (analyze.hierarchy)"))
+		}
+	}
+	return out
+}
+
+// undefined is an alignment without numbers.
+func undefined(quantity, over string, reasons ...string) Alignment {
+	return Alignment{Quantity: quantity, Over: over, B0: nan, B1: nan, R: nan, Tau: nan, Slope: stats.Interval{Estimate: nan, Lo: nan, Hi: nan}, Reasons: reasons}
+}
+
 // align fits one line. The slope is a weighted sum of the vertices' depths, and its interval follows from
 // the weights.
 func align(in Input, field *Field, quantity, over string, y []float64) Alignment {
-	a := Alignment{Quantity: quantity, Over: over, B0: nan, B1: nan, R: nan, Tau: nan, Slope: stats.Interval{Estimate: nan, Lo: nan, Hi: nan}}
+	a := undefined(quantity, over)
 	if len(in.Mapping.Info.Layers) < 2 {
 		a.Reasons = append(a.Reasons, "a network of one layer has no depth")
 		return a

@@ -183,8 +183,8 @@ func TestRecovery(t *testing.T) {
 		t.Errorf("over %d and %d vertices, want 7 and 4", r.NVertices, r.NSpace)
 	}
 	table := string(RecoveryTable(m, r).CSV())
-	want := "model,subject,seed,protocol,r2_over_ceiling_mean,layer_expected_mae,depth_mae,space_error_median,local_share_mae,n_vertices,generator,simulated\n"
-	if !strings.HasPrefix(table, want) || !strings.HasSuffix(table, ",7,net,true\n") {
+	want := "model,subject,seed,protocol,r2_over_ceiling_mean,layer_expected_mae,depth_mae,space_error_median,local_share_mae,slope_planted,slope_found,n_vertices,generator,simulated\n"
+	if !strings.HasPrefix(table, want) || !strings.HasSuffix(table, ",,,7,net,true\n") {
 		t.Errorf("recovery.csv is\n%s", table)
 	}
 }

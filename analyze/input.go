@@ -76,7 +76,11 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 	if r.Regions != nil {
 		r.Tables = append(r.Tables, RegionLayerTable(in.Mapping, r.Regions))
 	}
-	if len(in.Hierarchy.Levels) > 0 && in.Mapping.Selector != nil {
+	switch {
+	case in.Mapping.Selector == nil:
+	case len(in.Hierarchy.Levels) == 0:
+		r.Tables = append(r.Tables, AlignmentTable(in, unordered()))
+	default:
 		if r.Alignment, err = Align(ctx, in, field); err != nil {
 			return nil, err
 		}

@@ -397,8 +397,16 @@ func summarise(runs []report.Run) (rows [][]string, notes []string) {
 		return nil, nil
 	}
 	rows = [][]string{{"network", "subject", "method", "units", "R2", "R2/ceiling", "slope [95 %]", "b0", "b1"}}
+	seeds := slices.ContainsFunc(runs, func(o report.Run) bool { return o.Mapping.Info.Seed != runs[0].Mapping.Info.Seed })
+	if seeds {
+		rows[0] = slices.Insert(rows[0], 3, "seed")
+	}
 	for _, run := range runs {
-		rows = append(rows, summaryRow(run))
+		row := summaryRow(run)
+		if seeds {
+			row = slices.Insert(row, 3, strconv.Itoa(run.Mapping.Info.Seed))
+		}
+		rows = append(rows, row)
 		notes = append(notes, recoveryNotes(run)...)
 		notes = append(notes, layerNotes(run)...)
 	}
