@@ -92,6 +92,21 @@ func Field(w, h int, c models.Card) Rect {
 	}
 }
 
+// Seen is what the network's input shows of a picture, before values are normalised: resized and cut as the card says,
+// black where it is padded.
+func Seen(img *stimuli.RGB, c models.Card) *stimuli.RGB {
+	p := planOf(img.W, img.H, c)
+	kernel, ok := stimuli.ParseKernel(c.Kernel)
+	if !ok {
+		panic("extract: card with kernel " + c.Kernel)
+	}
+	small, out := stimuli.ResizePart(img, p.w, p.h, p.part, kernel), stimuli.NewRGB(p.inW, p.inH)
+	for y := range small.H {
+		copy(out.Pix[3*y*out.W:], small.Pix[3*y*small.W:3*(y+1)*small.W])
+	}
+	return out
+}
+
 // plan is how a picture comes into the input's rectangle.
 type plan struct {
 	inW, inH int            // the network's input

@@ -168,3 +168,24 @@ func BenchmarkWindow(b *testing.B) {
 		Preprocess(dst, img, card)
 	}
 }
+
+// TestSeen: what is shown is what the network is given, before values are normalised.
+func TestSeen(t *testing.T) {
+	img := stimuli.NewRGB(60, 40)
+	for i := range img.Pix {
+		img.Pix[i] = byte(31 * i)
+	}
+	for _, resize := range []string{"squash", "crop", "pad"} {
+		c := models.Card{Size: 32, Width: 24, Resize: resize, CropRatio: 1, Kernel: "bicubic", Scale: 1, Std: [3]float64{1, 1, 1}, Order: "RGB", Layout: "NHWC"}
+		seen, want := Seen(img, c), make([]float32, 3*32*24)
+		Preprocess(want, img, c)
+		if seen.W != 24 || seen.H != 32 {
+			t.Fatalf("%s: %d × %d", resize, seen.W, seen.H)
+		}
+		for i, x := range want {
+			if float32(seen.Pix[i]) != x {
+				t.Fatalf("%s: number %d is %d, the network gets %v", resize, i, seen.Pix[i], x)
+			}
+		}
+	}
+}

@@ -51,7 +51,7 @@ func (h Heat) Plot(scale float64) *Plate {
 		}
 	}
 	h.names(s, left, across, bottom)
-	h.bar(s, right+18, top)
+	s.colourScale(h.colour, h.Lo, h.Hi, h.Unit, right+18, top)
 	y := math.Max(bottom+46, top+120) + 12
 	for _, line := range s.typ.wrap(h.Note, smallSize, chartW-2*margin) {
 		s.text(line, margin, y, smallSize, start, faint, false)
@@ -82,16 +82,16 @@ func (h Heat) names(s *sheet, left, across, y float64) {
 	s.text(h.XLabel, left+across*float64(len(h.Columns))/2, y+36, textSize, middle, faint, false)
 }
 
-// bar is the colours' scale.
-func (h Heat) bar(s *sheet, x, y float64) {
+// colourScale is a bar of colours from lo to hi with its ticks and unit.
+func (s *sheet) colourScale(colour func(v float64) RGB, lo, hi float64, unit string, x, y float64) {
 	const w, tall = 14.0, 96.0
-	s.picture(s.raster(w, tall, func(_, v float64) RGB { return h.colour(h.Lo + (h.Hi-h.Lo)*v) }), x, y)
+	s.picture(s.raster(w, tall, func(_, v float64) RGB { return colour(lo + (hi-lo)*v) }), x, y)
 	s.frame(x, y, w, tall, 0.8, faint)
-	at := ticks(h.Lo, h.Hi, 3)
+	at := ticks(lo, hi, 3)
 	for i, label := range labels(at) {
-		s.text(label, x+w+6, y+tall*(1-(at[i]-h.Lo)/(h.Hi-h.Lo))+4, smallSize, start, ink, false)
+		s.text(label, x+w+6, y+tall*(1-(at[i]-lo)/(hi-lo))+4, smallSize, start, ink, false)
 	}
-	for i, line := range s.typ.wrap(h.Unit, smallSize, chartW-x-4) {
+	for i, line := range s.typ.wrap(unit, smallSize, chartW-x-4) {
 		s.text(line, x, y+tall+16+14*float64(i), smallSize, start, faint, false)
 	}
 }

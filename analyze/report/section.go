@@ -1,9 +1,7 @@
 package report
 
 import (
-	"bytes"
-	"image"
-	"image/png"
+	"math"
 	"path/filepath"
 
 	"cortexmap/analyze"
@@ -36,12 +34,11 @@ type drawing interface {
 	Plot(scale float64) *draw.Plate
 }
 
-// Picture is an image of pixels, with its file's stem below plates.
+// Picture is a plate of pixels, photographs for example, which is no SVG; Caption stands below it, Numbers is where its
+// numbers lie, for people.
 type Picture struct {
-	Name, Title, Alt, Note string
-	Image                  image.Image
-	Numbers                string
-	Files                  map[string][]byte // written beside it, by name
+	Plate            *draw.Plate
+	Caption, Numbers string
 }
 
 // Show is a column of a table under a heading for people. Lo and Hi name its bounds, "" for none.
@@ -85,26 +82,23 @@ func drawSections(dir, stem string, all []Section) ([]section, error) {
 	return out, nil
 }
 
+// writePicture writes a picture; the page shows it with 256 colours, which photographs in one ramp of colours bear.
 func writePicture(dir, stem string, p Picture) (*figure, error) {
-	var b bytes.Buffer
-	if err := png.Encode(&b, p.Image); err != nil {
+	file, err := p.Plate.PNG()
+	if err != nil {
 		return nil, err
 	}
-	name := p.Name
+	name := p.Plate.Name
 	if stem != "" {
 		name = stem + "_" + name
 	}
-	files := map[string][]byte{name + ".png": b.Bytes()}
-	for extra, data := range p.Files {
-		files[extra] = data
+	if err := durable.WriteFile(filepath.Join(dir, name+".png"), file); err != nil {
+		return nil, err
 	}
-	for file, data := range files {
-		if err := durable.WriteFile(filepath.Join(dir, file), data); err != nil {
-			return nil, err
-		}
+	if file, err = draw.Reduce(file, 1); err != nil {
+		return nil, err
 	}
-	box := p.Image.Bounds()
-	return &figure{file: b.Bytes(), Alt: p.Alt, Caption: p.Title, Files: p.Numbers, Width: box.Dx(), Height: box.Dy()}, nil
+	return &figure{file: file, Alt: p.Plate.Alt, Caption: p.Caption, Files: p.Numbers, Width: int(math.Round(p.Plate.Width)), Height: int(math.Round(p.Plate.Height))}, nil
 }
 
 // shown is a table with the columns that people see.

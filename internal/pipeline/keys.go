@@ -18,7 +18,7 @@ const (
 	featuresVersion  = 3
 	responsesVersion = 1
 	mappingVersion   = 6
-	resultsVersion   = 8
+	resultsVersion   = 9
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.
@@ -124,6 +124,9 @@ func (r *run) resultsKey(mappings []*mapped) key {
 		c, b := m.Network.file.Card, m.Brain
 		parts = append(parts, m.task.Name, []string{m.task.Key, m.Network.Name, m.Network.family(), b.Name, m.Setting.Label, m.Network.Size, m.Network.FinetunedFrom,
 			c.Licence, c.Origin, b.Licence, b.Attribution, fmt.Sprint(b.Regions), b.atlasKey(), b.surfaceKey()})
+		if m.native != nil {
+			parts = append(parts, "native grids for "+m.task.Name, m.native.Key)
+		}
 	}
 	for _, c := range r.controlled {
 		parts = append(parts, c.task.Name, c.task.Key)

@@ -51,6 +51,7 @@ type mapped struct {
 	Brain    *brain
 	task     *tasks.Task
 	tokens   *tasks.Task
+	native   *tasks.Task // of the pictures that extract.native names; nil: of none, or a refit
 	how      way
 	shuffled bool // a control: its responses belong to other pictures
 	half     int  // from 1: which random half of the training photographs it is fitted to; 0: all
@@ -134,7 +135,7 @@ func (r *setting) ways(b *brain) []way {
 func (r *setting) mapping(n *network, b *brain, how way, seed int) *mapped {
 	k := r.mappingKey(n, b, how, seed)
 	word := how.word(r.Config.Fit.Protocol)
-	m := &mapped{Setting: r, Network: n, Brain: b, how: how, tokens: r.graph.Find(r.featuresKey(n, b).digest)}
+	m := &mapped{Setting: r, Network: n, Brain: b, how: how, tokens: r.graph.Find(r.featuresKey(n, b).digest), native: r.native(n, b)}
 	name := fmt.Sprintf("%s onto %s, %s, seed %d", n.Name, b.Name, word, seed)
 	if r.Label != "" {
 		name += ", " + r.Label

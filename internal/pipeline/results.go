@@ -48,6 +48,9 @@ func (r *run) results() {
 	var needs []*tasks.Task
 	for _, m := range r.mappings {
 		needs = append(needs, m.task)
+		if m.native != nil {
+			needs = append(needs, m.native)
+		}
 	}
 	for _, c := range r.controlled {
 		needs = append(needs, c.task)
@@ -243,6 +246,9 @@ func (r *run) study(w work, m *mapped, all []*mapped) (report.Run, error) {
 	}
 	if run.Results.Scores != nil {
 		run.Sections = append(run.Sections, report.ImageSection(m.Info.Simulated, run.Results.Scores))
+	}
+	if err := r.addChannels(w, &run, m, in); err != nil {
+		return run, err
 	}
 	return run, r.addControls(w, &run, m, in, all)
 }

@@ -27,7 +27,7 @@ func (d *desk) options() Options {
 		d.t.Skipf("ONNX Runtime can't be had here: %v", err)
 	}
 	d.t.Chdir(d.dir)
-	c, err := config.Load("pipeline.yaml", []byte(d.yaml), nil)
+	c, err := config.Load("pipeline.yaml", []byte(d.yaml), d.overrides)
 	d.check(err)
 	return Options{Config: c, Demo: os.DirFS(filepath.Join(testdata, "demo")), Until: Analyze, Version: "test", Log: slog.New(slog.DiscardHandler)}
 }
