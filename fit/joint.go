@@ -146,7 +146,7 @@ func (p *problem) fitsJoint(budget int64) error {
 		return nil
 	}
 	const gib = 1 << 30
-	return fault.Machinef("no_factorisation needs about %.1f GiB for %d coefficients of each of %d units, %.1f GiB may be used",
+	return fault.Machinef("no_factorisation needs about %.2f GiB for %d coefficients of each of %d units, %.2f GiB may be used",
 		float64(need)/gib, j, p.V, float64(budget)/gib).
 		Remedy("allow more with memory: (GiB), or fit fewer units (a mask) or layers (extract.layers: stages)")
 }

@@ -16,10 +16,12 @@ import (
 //	tokens     N (c₁ + c₂ P)                                   N pictures, P products by weights a picture
 //	fit        N W c₃ + M W c₄ + N V c₅ + Σ D³ c₉              D a layer's width, W = Σ D, V units, M images of the descent
 //	  paper    N W c₆ · epochs                                 every layer in every step
+//	  joint    + N V J c₁₀ + M V J c₁₁                         J = 65 L coefficients a unit of no_factorisation
 //	ridge      N² W c₇ + s N³ c₈                               s kernels that are solved: layers, or mixtures of them
 //
 // Memory is beside a base the responses [N, V], the channels of the pictures that a fit goes through, L [65, 128] half
-// floats a picture, and of ridge the kernels [N, N]. Pages of mapped files are not in it: the kernel takes them back.
+// floats a picture, of a joint selector nine times its coefficients [V, J], and of ridge the kernels [N, N]. Pages of
+// mapped files are not in it: the kernel takes them back.
 const (
 	decodeSeconds  = 0.003   // c₁
 	productSeconds = 26e-12  // c₂
@@ -30,6 +32,8 @@ const (
 	kernelSeconds  = 1.6e-9  // c₇: 2 · 65 operations
 	solveSeconds   = 0.63e-9 // c₈
 	squareSeconds  = 2e-8    // c₉: the statistics of a layer's tokens
+	jointSeconds   = 1.2e-8  // c₁₀: of the closed forms, which paper has none of
+	jointStep      = 5.5e-9  // c₁₁
 	fitFloor       = 2.0
 
 	responseSeconds = 42.0
@@ -41,6 +45,8 @@ const (
 	channelMemory = 65 * 128 * 2
 	mostChannels  = 7200 // pictures whose channels are held at once
 	weightMemory  = 24 * 128
+	jointTokens   = 65
+	jointMemory   = 9 * 4
 
 	tokenBytes     = 65 * 2
 	perParameter   = 200 // products, of a network in which none could be counted
@@ -178,7 +184,18 @@ func (e *estimator) mapping(m *mapped) {
 	}
 	t.Cost.Memory = int64(baseMemory + responses + channelMemory*layers*min(images, mostChannels) + weightMemory*(widths+units))
 	t.Cost.Disk = int64(4*(units*128+256*widths+units*(30+4*layers)) + predicted)
+	joint := m.jointCoefficients()
+	t.Cost.Memory += int64(jointMemory * joint)
+	t.Cost.Disk += int64(4 * joint)
 	e.set(t, "fit", max(fitFloor, e.fitSeconds(m, images, units)))
+}
+
+// jointCoefficients is V J of a joint selector, 0 for three.
+func (m *mapped) jointCoefficients() float64 {
+	if m.how.ablation != fit.NoFactorisation {
+		return 0
+	}
+	return float64(m.Brain.Units * jointTokens * len(m.Network.file.Layers))
 }
 
 // fitSeconds is what a FactorTopy fit takes one core.
@@ -189,14 +206,15 @@ func (e *estimator) fitSeconds(m *mapped, images, units float64) float64 {
 		widths += d
 		cubes += d * d * d
 	}
-	if m.Setting.Config.Fit.Protocol == "paper" {
-		return paperSeconds * images * widths * s.Epochs
-	}
+	joint := m.jointCoefficients()
 	descent := s.Epochs * images
+	if m.Setting.Config.Fit.Protocol == "paper" {
+		return descent * (paperSeconds*widths + jointStep*joint)
+	}
 	if s.Images > 0 {
 		descent = min(descent, float64(s.Images))
 	}
-	return initSeconds*images*widths + descentSeconds*descent*widths + unitSeconds*images*units + squareSeconds*cubes
+	return images*(initSeconds*widths+unitSeconds*units+jointSeconds*joint) + descent*(descentSeconds*widths+jointStep*joint) + squareSeconds*cubes
 }
 
 func (e *estimator) results(t *tasks.Task) {
