@@ -224,18 +224,19 @@ func (m *model) weights() []store.Tensor {
 		add(fmt.Sprintf("global.%d.weight", l), m.bottleneck.part(m.bottleneck.data, 2*l+1), m.C, d)
 		add(fmt.Sprintf("global.%d.centre", l), m.hc[l], d)
 	}
-	h, joint := m.sel.held, m.sel.joint != nil
-	if joint {
+	h := m.sel.held
+	if m.sel.joint != nil {
 		add("joint.free", m.sel.joint, m.V, m.sel.reads(), m.L)
-	}
-	if !joint && (m.net == nil || h.centre) {
-		add("space.free", m.sel.space, m.V, 2)
-	}
-	if !joint && (m.net == nil || h.layer >= 0) {
-		add("layer.free", m.sel.layer, m.V, m.L)
-	}
-	if !joint && (m.net == nil || h.holdsScale()) {
-		add("scale.free", m.sel.scale, m.V)
+	} else {
+		if m.net == nil || h.centre {
+			add("space.free", m.sel.space, m.V, 2)
+		}
+		if m.net == nil || h.layer >= 0 {
+			add("layer.free", m.sel.layer, m.V, m.L)
+		}
+		if m.net == nil || h.holdsScale() {
+			add("scale.free", m.sel.scale, m.V)
+		}
 	}
 	if m.net != nil {
 		for i, name := range m.net.params.names {
