@@ -78,7 +78,8 @@ func TestDegenerate(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, g := range groups {
-				tables = append(tables, GroupTable(g))
+				explained(t, GroupMeasureTable(g), "mean")
+				tables = append(tables, GroupTable(g), GroupMeasureTable(g))
 			}
 			for _, table := range tables {
 				written(t, table)
@@ -217,6 +218,24 @@ func TestGroup(t *testing.T) {
 	near(t, "mean over subjects", r2.Estimate, 0.2, 1e-7)
 	near(t, "lower bound", r2.Lo, -0.04841377117503, 1e-7)
 	near(t, "upper bound", r2.Hi, 0.44841377117503, 1e-7)
+	slope := find(t, run(t, in).Alignment, "share", "rois").Slope
+	whole, along := g.Values[0], g.Values[2]
+	near(t, "mean R² over subjects", whole.Estimate, 0.2, 1e-7)
+	near(t, "its lower bound", whole.Lo, -0.04841377117503, 1e-7)
+	near(t, "slope over subjects, all alike", along.Estimate, slope.Estimate, 1e-9)
+	near(t, "its lower bound", along.Lo, slope.Estimate, 1e-9)
+	for i := range all {
+		all[i].Bounds = BoundsSpatial
+	}
+	spatial, err := Groups(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := spatial[0].Values[2]; v.Kind != "spatial" { // three of one width: √3/3 of it
+		t.Errorf("spatial: %+v", v)
+	} else {
+		near(t, "spatial bound", v.Hi-v.Estimate, (slope.Hi-slope.Lo)/2/math.Sqrt(3), 1e-9)
+	}
 	if len(g.Maps) != 3 || g.ROIs[0].Subjects != 3 {
 		t.Fatalf("%d maps, %d subjects", len(g.Maps), g.ROIs[0].Subjects)
 	}

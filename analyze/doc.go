@@ -19,7 +19,8 @@
 // neighbouring vertices are copies of each other, so the variance of a weighted sum Σ a_v y_v is aᵀΣa, with
 // Σ a covariance over the distance along the cortex that is fitted to the residuals within each hemisphere
 // (see Field). They say how far the number could move if the same cortex were measured again with other
-// noise of the same smoothness; they say nothing about other people.
+// noise of the same smoothness; they say nothing about other people. Of several subjects they are of Student's t over
+// them; Bounds can say otherwise.
 //
 // # Comparisons
 //
@@ -27,6 +28,11 @@
 // spatial interval is that of the difference map. p values of regions' R² are two-sided of that interval, q values
 // Benjamini and Hochberg's over the regions. JensenShannon compares what layers contribute, CompareLayers (CKA)
 // the networks' tokens, adjusted Rand the channel clusters.
+//
+// # Channels
+//
+// FindClusters groups vertices that read the shared channels alike; FindTopChannels finds, on tokens of the layers' own
+// grids, the channels that a region reads most and the photographs that drive them (TopChannel).
 //
 // # Missing numbers
 //

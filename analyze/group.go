@@ -37,6 +37,9 @@ func Groups(ctx context.Context, all []Fitted) ([]*Group, error) {
 			continue
 		}
 		g := &Group{Member: m}
+		if err := g.measure(ctx); err != nil {
+			return nil, err
+		}
 		if err := g.regions(ctx); err != nil {
 			return nil, err
 		}
@@ -169,6 +172,19 @@ func GroupTable(g *Group) *Table {
 			row = append(row, x.Estimate, x.Lo, x.Hi)
 		}
 		t.Add(append(row, g.Of.simulated)...)
+	}
+	return t
+}
+
+// GroupMeasureTable is group_measures.csv: a row a number of the whole cortex that scaling.csv has of families, the
+// slope along the hierarchy among them.
+func GroupMeasureTable(g *Group) *Table {
+	t := &Table{Name: "group_measures", Title: "Slope and scores over subjects", Note: "Means over subjects after averaging each one's seeds; intervals are of t over subjects (analyze.interval: spatial: over the cortex of these).", Columns: []Column{
+		{"model", "network"}, {"family", ""}, {"method", ""}, {"protocol", ""}, {"settings", "what a sweep set"}, {"subjects", ""}, {"n_subjects", ""}, {"n_seeds", "most of one subject"},
+		quantityColumn, {"mean", "over subjects"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", intervalDoc}, {"seed_sd", "spread over seeds"}, {"warnings", "why something is empty"}, simulatedColumn,
+	}}
+	for k, v := range g.Values {
+		t.Add(g.Model, g.Family, g.Method, g.Protocol, g.Settings, strings.Join(g.Subjects, " "), len(g.Subjects), g.Seeds, scalingQuantities[k].name, v.Estimate, v.Lo, v.Hi, v.Kind, v.SeedSD, v.Reason, g.Of.simulated)
 	}
 	return t
 }

@@ -375,13 +375,17 @@ func (s *Scaling) Limits() (out []string) {
 	return slices.Compact(out)
 }
 
+var quantityColumn = Column{"quantity", "r2_mean (over units, fraction of variance), r2_norm_mean (over noise ceiling), slope_share (of the hierarchy, over levels)"}
+
+const intervalDoc = "subjects: t over them; spatial: over the cortex of the subjects averaged"
+
 // ScalingTable is scaling.csv: a row a network, population and quantity.
 func ScalingTable(s *Scaling) *Table {
 	t := &Table{Name: "scaling", Title: "Networks by size", Note: strings.Join(s.Limits(), " "), Columns: []Column{
 		{"family", ""}, {"model", "network"}, {"size", "as the pipeline file says"}, {"params", "of the network"}, {"layers", "its depth: layers read"}, {"images", "training pictures of the fit"},
 		{"method", ""}, {"protocol", ""}, {"settings", "what a sweep set"}, {"subjects", ""}, {"n_subjects", ""}, {"n_seeds", "most of one subject"},
-		{"quantity", "r2_mean (over units, fraction of variance), r2_norm_mean (over noise ceiling), slope_share (of the hierarchy, over levels)"},
-		{"mean", "over subjects, of each one's mean over seeds"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: over the cortex of the subjects averaged"},
+		quantityColumn,
+		{"mean", "over subjects, of each one's mean over seeds"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", intervalDoc},
 		{"seed_sd", "spread over seeds"}, {"warnings", "why something is empty"}, simulatedColumn,
 	}}
 	for _, m := range s.Members {
@@ -401,7 +405,7 @@ func ScalingTable(s *Scaling) *Table {
 func ScalingTests(s *Scaling) *Table {
 	t := &Table{Name: "scaling_tests", Title: "Larger minus smaller, paired", Note: strings.Join(s.Limits(), " "), Columns: []Column{
 		{"family", ""}, {"smaller", "network"}, {"larger", "network"}, {"method", ""}, {"quantity", ""}, {"subjects", "that both were mapped onto"}, {"n_subjects", ""},
-		{"difference", "larger − smaller"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", "subjects: t over them; spatial: over the cortex of the subjects averaged"},
+		{"difference", "larger − smaller"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", intervalDoc},
 		{"p", "two-sided, of no difference"}, {"q", "after Benjamini and Hochberg over the pairs"}, {"warnings", "why something is empty"}, simulatedColumn,
 	}}
 	for _, d := range s.Differences {

@@ -61,13 +61,13 @@ type Shown struct {
 }
 
 const (
-	topRegions  = 8 // regions that have top channels, the first of the hierarchy
+	topRegions  = 8 // regions that have top channels
 	topChannels = 2 // channels a region
 	topPhotos   = 4 // photographs a channel
 )
 
-// FindTopChannels ranks the channels of the hierarchy's regions (of the first regions of rois.csv without one), over the
-// pictures of a store of native grids; shown are its rows. The text says why there are none.
+// FindTopChannels ranks the channels of eight of the hierarchy's regions (of the first regions of rois.csv without one),
+// some of each level, over the pictures of a store of native grids; shown are its rows. The text says why there are none.
 func FindTopChannels(ctx context.Context, in Input, native *store.Features, shown []Shown) ([]TopChannel, string, error) {
 	photos := map[string]bool{}
 	for _, s := range shown {
@@ -103,13 +103,33 @@ type channelFinder struct {
 	layers map[int]*channelLayer
 }
 
-// regions are the names of the first regions with fitted vertices.
-func (t *channelFinder) regions() (out []string) {
-	m, h := t.in.Mapping, t.in.Hierarchy
-	listed := h.ROIs()
-	for _, name := range roiNames(m, h) {
+// regions are the names of those that are shown, in the order of rois.csv: the first with fitted vertices of each level,
+// then the second of each, and so on, so that late levels have some too.
+func (t *channelFinder) regions() []string {
+	var levels [][]string // of regions with fitted vertices
+	if len(t.in.Hierarchy.Levels) == 0 {
+		levels = [][]string{t.fitted(nil)}
+	}
+	for _, l := range t.in.Hierarchy.Levels {
+		levels = append(levels, t.fitted(l.ROIs))
+	}
+	chosen := map[string]bool{}
+	for place, more := 0, true; more; place++ {
+		more = false
+		for _, names := range levels {
+			if place < len(names) && len(chosen) < topRegions {
+				more, chosen[names[place]] = true, true
+			}
+		}
+	}
+	return slices.DeleteFunc(t.fitted(nil), func(name string) bool { return !chosen[name] })
+}
+
+// fitted are the regions with fitted vertices, of those listed; nil: of all.
+func (t *channelFinder) fitted(listed []string) (out []string) {
+	for _, name := range roiNames(t.in.Mapping, t.in.Hierarchy) {
 		of := func(roi string) bool { return In(&store.Vertex{ROIs: []string{name}}, roi) }
-		if len(fittedIn(m, name)) > 0 && (len(listed) == 0 || slices.ContainsFunc(listed, of)) && len(out) < topRegions {
+		if (listed == nil || slices.ContainsFunc(listed, of)) && len(fittedIn(t.in.Mapping, name)) > 0 {
 			out = append(out, name)
 		}
 	}

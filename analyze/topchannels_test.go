@@ -212,6 +212,33 @@ func TestTopChannels(t *testing.T) {
 	near(t, "rescaled", again[0].Weight, all[0].Weight, 1e-4)
 }
 
+// TestTopChannelRegions: every level has some, in the order of the table; of a region without fitted vertices nothing.
+func TestTopChannelRegions(t *testing.T) {
+	var names []string
+	for k := range 12 {
+		names = append(names, fmt.Sprintf("R%02d", k))
+	}
+	m := sample(2, 1, nil, names...)
+	for i := range m.Vertices {
+		if In(&m.Vertices[i], "R11") {
+			m.Vertices[i].Fitted = false
+		}
+	}
+	for _, c := range []struct {
+		name string
+		h    Hierarchy
+		want string
+	}{
+		{"levels", Hierarchy{Levels: []Level{{"early", names[:9]}, {"late", []string{"R09", "R10", "R11"}}}}, "R00 R01 R02 R03 R04 R05 R09 R10"},
+		{"none", Hierarchy{}, "R00 R01 R02 R03 R04 R05 R06 R07"},
+	} {
+		got := strings.Join((&channelFinder{in: Input{Mapping: m, Hierarchy: c.h}}).regions(), " ")
+		if got = strings.ReplaceAll(got, "areas/", ""); got != c.want {
+			t.Errorf("%s: %s, want %s", c.name, got, c.want)
+		}
+	}
+}
+
 // TestNoTopChannels: what is missing is said.
 func TestNoTopChannels(t *testing.T) {
 	for _, c := range []struct {

@@ -9,7 +9,8 @@ import (
 )
 
 // Tiles are photographs in rows, each under a grid of numbers: where in it something is strong. A photograph is shown in
-// greys and its cells in inferno's colours over it, in squares of the grid's own size: nothing is smoothed.
+// greys and its cells in inferno's colours over it, the more opaque the larger, in squares of the grid's own size:
+// nothing is smoothed.
 type Tiles struct {
 	Name, Title, Unit string // file stem; for people; of the numbers
 	Rows              []TileRow
@@ -36,7 +37,6 @@ type Tile struct {
 const (
 	tileSide = 118.0 // logical pixels
 	tileGap  = 8.0
-	heatOver = 0.55 // opacity of the numbers' colours
 )
 
 // Plot draws the rows with their colour bar.
@@ -77,7 +77,7 @@ func (t Tiles) tile(s *sheet, tile Tile, x, y float64) {
 		for px := range side {
 			g := color.GrayModel.Convert(img.RGBAAt(px, py)).(color.Gray).Y
 			v := tile.Heat[py*h/side*w+px*w/side]
-			img.SetRGBA(px, py, bytesRGB(g, g, g).mix(t.colour(v), heatOver).RGBA())
+			img.SetRGBA(px, py, bytesRGB(g, g, g).mix(t.colour(v), t.opacity(v)).RGBA())
 		}
 	}
 	s.picture(img, x, y)
@@ -85,5 +85,8 @@ func (t Tiles) tile(s *sheet, tile Tile, x, y float64) {
 	s.frame(x+across*float64(tile.Cell%w), y+down*float64(tile.Cell/w), across, down, 1.4, RGB{1, 1, 1})
 	s.text(s.typ.fit(tile.Label, smallSize, false, tileSide), x, y+tileSide+smallSize+2, smallSize, start, faint, false)
 }
+
+// opacity grows with the number, so that photographs stay visible where there is little.
+func (t Tiles) opacity(v float64) float64 { return 0.15 + 0.65*clamp((v-t.Lo)/(t.Hi-t.Lo), 0, 1) }
 
 func (t Tiles) colour(v float64) RGB { return ramps()["inferno"].at((v - t.Lo) / (t.Hi - t.Lo)) }

@@ -31,7 +31,7 @@ func TestTiles(t *testing.T) {
 		if column == 2 {
 			grey = 1
 		}
-		want := RGB{grey, grey, grey}.mix(ramps()["inferno"].at(math.Min(1, v/4)), heatOver).RGBA()
+		want := RGB{grey, grey, grey}.mix(ramps()["inferno"].at(math.Min(1, v/4)), 0.15+0.65*math.Min(1, v/4)).RGBA()
 		got := at(row, column, f)
 		for _, d := range []int{int(got.R) - int(want.R), int(got.G) - int(want.G), int(got.B) - int(want.B)} {
 			if d < -2 || d > 2 { // the photograph's resampling and the grey's rounding

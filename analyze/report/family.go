@@ -103,12 +103,17 @@ func tickName(m analyze.Member, x float64) string {
 	return fmt.Sprintf("%.1f M", float64(m.Parameters)/1e6)
 }
 
-// GroupSection is the table of regions over subjects.
-func GroupSection(g *analyze.Group) Section {
-	return Section{ID: "group", Title: fmt.Sprintf("%s over %d subjects", g.Model, len(g.Subjects)), Simulated: g.Simulated(), Table: analyze.GroupTable(g),
-		Text: []string{fmt.Sprintf("Means over %s, each one's seeds averaged first; intervals are of t over subjects.", strings.Join(g.Subjects, ", "))},
-		Show: []Show{{Column: "roi", Head: "Region"}, {Column: "n_subjects", Head: "Subjects"}, {Column: "r2_mean", Head: "R²", Lo: "r2_mean_lo", Hi: "r2_mean_hi"},
-			{Column: "depth_mean", Head: "Depth (0..1)", Lo: "depth_mean_lo", Hi: "depth_mean_hi"}, {Column: "local_share_mean", Head: "Local share (0..1)", Lo: "local_share_mean_lo", Hi: "local_share_mean_hi"}}}
+// GroupSections are the tables of a group over subjects: the whole cortex, and its regions.
+func GroupSections(g *analyze.Group) []Section {
+	title := fmt.Sprintf("%s over %d subjects", g.Model, len(g.Subjects))
+	return []Section{
+		{ID: "group-measures", Title: title, Simulated: g.Simulated(), Table: analyze.GroupMeasureTable(g),
+			Text: []string{fmt.Sprintf("Means over %s, each one's seeds averaged first.", strings.Join(g.Subjects, ", "))},
+			Show: []Show{{Column: "quantity", Head: "Quantity"}, {Column: "n_subjects", Head: "Subjects"}, {Column: "mean", Head: "Mean", Lo: "lo", Hi: "hi"}, {Column: "interval", Head: "Interval over"}}},
+		{ID: "group", Title: title + ": regions", Simulated: g.Simulated(), Table: analyze.GroupTable(g),
+			Show: []Show{{Column: "roi", Head: "Region"}, {Column: "n_subjects", Head: "Subjects"}, {Column: "r2_mean", Head: "R²", Lo: "r2_mean_lo", Hi: "r2_mean_hi"},
+				{Column: "depth_mean", Head: "Depth (0..1)", Lo: "depth_mean_lo", Hi: "depth_mean_hi"}, {Column: "local_share_mean", Head: "Local share (0..1)", Lo: "local_share_mean_lo", Hi: "local_share_mean_hi"}}},
+	}
 }
 
 // SpreadSection is how far a mapping's numbers move between seeds or half-samples; n tells several apart.

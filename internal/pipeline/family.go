@@ -33,7 +33,7 @@ func (j *joint) families(ctx context.Context, all []*fitted, bounds analyze.Boun
 	}
 	j.groups, err = analyze.Groups(ctx, in)
 	for _, g := range j.groups {
-		j.sections = append(j.sections, report.GroupSection(g))
+		j.sections = append(j.sections, report.GroupSections(g)...)
 	}
 	return err
 }
