@@ -4,7 +4,9 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"slices"
 	"syscall"
 	"testing"
 
@@ -193,5 +195,40 @@ func TestExplainTexts(t *testing.T) {
 		if got := Explain(err, "out"); got != err {
 			t.Errorf("Explain(%v) is %v", err, got)
 		}
+	}
+}
+
+// TestTidy: temporary files of processes that are gone are removed; those of this process, of another machine and
+// files of users stay.
+func TestTidy(t *testing.T) {
+	dir := t.TempDir()
+	mine, err := Create(filepath.Join(dir, "run.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer mine.Abort()
+	ended := exec.Command(os.Args[0], "-test.run=^$")
+	if err := ended.Run(); err != nil {
+		t.Fatal(err)
+	}
+	gone := fmt.Sprintf(".run.json.tmp%s-%d-1", here(), ended.Process.Pid)
+	stay := []string{filepath.Base(mine.Name()), fmt.Sprintf(".run.json.tmp00000000-%d-1", ended.Process.Pid), ".bashrc", "run.json"}
+	for _, name := range append(stay[1:], gone) {
+		if err := os.WriteFile(filepath.Join(dir, name), nil, 0o666); err != nil {
+			t.Fatal(err)
+		}
+	}
+	Tidy(dir)
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var left []string
+	for _, e := range entries {
+		left = append(left, e.Name())
+	}
+	slices.Sort(stay)
+	if !slices.Equal(left, stay) {
+		t.Errorf("left are %v, want %v", left, stay)
 	}
 }

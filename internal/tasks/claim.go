@@ -62,10 +62,8 @@ type sighting struct {
 
 func newClaims(root string) *claims {
 	host, _ := os.Hostname() // "" is a name like any other
-	boot, _ := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	space, _ := os.Readlink("/proc/self/ns/pid")
 	me := owner{
-		Machine: host + " " + string(bytes.TrimSpace(boot)) + " " + space, Host: host,
+		Machine: durable.Machine(), Host: host,
 		PID: os.Getpid(), Started: startOf(os.Getpid()), Job: slurmElement(),
 	}
 	return &claims{root: root, me: me, seen: map[string]sighting{}}
@@ -92,16 +90,6 @@ func startOf(pid int) string {
 		return ""
 	}
 	return string(fields[19])
-}
-
-// alive says whether a process of this machine is there.
-func alive(pid int) bool {
-	p, err := os.FindProcess(pid)
-	if err != nil {
-		return false
-	}
-	err = p.Signal(syscall.Signal(0))
-	return err == nil || errors.Is(err, fs.ErrPermission) // somebody else's
 }
 
 func (c *claims) dir(key string) string {
@@ -194,8 +182,8 @@ func (c *claims) leave() {
 	os.Remove(filepath.Join(c.root, stateDir))
 }
 
-// tidy removes what killed processes left: claims of tasks that they had finished, and of this machine's the
-// folders KEY.new.PID.… and KEY.gone.PID.… of those that were killed while they claimed or gave back.
+// tidy removes what killed processes left: temporary files in the output folder itself, claims of tasks that they had
+// finished, and of this machine's the folders KEY.new.PID.… and KEY.gone.PID.… of those that were killed while they claimed or gave back.
 func (c *claims) tidy() {
 	parent := filepath.Join(c.root, filepath.FromSlash(claimsDir))
 	entries, _ := os.ReadDir(parent) // what can't be read stays
@@ -212,6 +200,7 @@ func (c *claims) tidy() {
 		}
 	}
 	c.leave()
+	durable.Tidy(c.root)
 }
 
 // abandoned says whether the process that made a claim's folder under a passing name is gone. One that was
@@ -219,7 +208,7 @@ func (c *claims) tidy() {
 // finds the folder gone makes it again.
 func (c *claims) abandoned(dir, pid string) bool {
 	id, err := strconv.Atoi(pid)
-	if err != nil || alive(id) {
+	if err != nil || durable.Alive(id) {
 		return false
 	}
 	o, err := readOwner(dir)
@@ -238,7 +227,7 @@ func (c *claims) look(key string) (*owner, bool) {
 		return &owner{}, errors.Is(err, fs.ErrNotExist)
 	}
 	if o.Machine == c.me.Machine {
-		return &o, startOf(o.PID) != o.Started || !alive(o.PID)
+		return &o, startOf(o.PID) != o.Started || !durable.Alive(o.PID)
 	}
 	if o.Job != "" && o.Job == c.me.Job { // this element's earlier life: Slurm starts the next when it has ended
 		return &o, true
