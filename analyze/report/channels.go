@@ -97,5 +97,5 @@ func credited(files []string, credits []Credit) string {
 	if out == nil {
 		return ""
 	}
-	return " Photographs (shown in greys): " + strings.Join(out, "; ") + "."
+	return " Photographs (shown in greys): " + strings.TrimSuffix(strings.Join(out, "; "), ".") + "."
 }
