@@ -247,3 +247,34 @@ func TestGroup(t *testing.T) {
 		}
 	}
 }
+
+// TestSubjectsOfManyAndFewPictures: subjects that have seen different numbers of pictures are subjects of one network, in
+// the family's table and in the group's; no network is compared with itself.
+func TestSubjectsOfManyAndFewPictures(t *testing.T) {
+	two := map[string]float64{"A": 0.1, "B": 0.9}
+	all := append(fits(bareInput(two, 4, chain("A", "B")), 1, "s1"), fits(bareInput(two, 4, chain("A", "B")), 1, "s2")...)
+	for i := range all {
+		all[i].Mapping.Info.Images = map[string]int{"s1": 900, "s2": 500}[all[i].Mapping.Info.Subject]
+	}
+	s, err := Scale(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	groups, err := Groups(t.Context(), all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Members) != 2 || len(groups) != 2 {
+		t.Fatalf("%d members and %d groups of two networks", len(s.Members), len(groups))
+	}
+	for _, m := range s.Members {
+		if len(m.Subjects) != 2 || m.Images != 900 {
+			t.Errorf("%s has the subjects %v and %d pictures", m.Model, m.Subjects, m.Images)
+		}
+	}
+	for _, d := range s.Differences {
+		if d.Smaller == d.Larger {
+			t.Errorf("%s is compared with itself", d.Smaller)
+		}
+	}
+}

@@ -21,12 +21,12 @@ type Fitted struct {
 	Bounds    Bounds
 }
 
-// Network is one of a family, fitted one way. Two of them differ in parameters, depth (layers) or data (training
-// pictures of the fit).
+// Network is one of a family, fitted one way. Two of them differ in parameters, depth (layers) or what a sweep set (the
+// number of training pictures, say). Subjects that have seen different numbers of pictures are subjects of one Network.
 type Network struct {
 	Family, Model, Size, Method, Protocol, Settings string
 	Parameters                                      int64
-	Layers, Images                                  int
+	Layers                                          int
 }
 
 // population are subjects that may be averaged: recorded in one way, or simulated; never both.
@@ -40,6 +40,7 @@ type Member struct {
 	Network
 	Subjects []string
 	Seeds    int // most fits of one subject
+	Images   int // most training pictures of one fit
 	Of       population
 	Values   []Value // by scalingQuantities
 
@@ -149,7 +150,7 @@ func members(all []Fitted) (out []Member) {
 	place := map[key]int{}
 	for _, f := range all {
 		i := &f.Mapping.Info
-		k := key{Network{i.Family, i.Model, f.Size, MethodOf(i), i.Protocol, i.Swept, i.Network.Parameters, len(i.Layers), i.Images}, population{i.Simulated, i.SubjectKind, i.Surface}}
+		k := key{Network{i.Family, i.Model, f.Size, MethodOf(i), i.Protocol, i.Swept, i.Network.Parameters, len(i.Layers)}, population{i.Simulated, i.SubjectKind, i.Surface}}
 		at, ok := place[k]
 		if !ok {
 			at = len(out)
@@ -192,6 +193,7 @@ func (m *Member) add(f Fitted) {
 	}
 	m.by[k].each = append(m.by[k].each, f.Mapping)
 	m.Seeds = max(m.Seeds, len(m.by[k].each))
+	m.Images = max(m.Images, f.Mapping.Info.Images)
 }
 
 // measure fills Values.
@@ -382,7 +384,7 @@ const intervalDoc = "subjects: t over them; spatial: over the cortex of the subj
 // ScalingTable is scaling.csv: a row a network, population and quantity.
 func ScalingTable(s *Scaling) *Table {
 	t := &Table{Name: "scaling", Title: "Networks by size", Note: strings.Join(s.Limits(), " "), Columns: []Column{
-		{"family", ""}, {"model", "network"}, {"size", "as the pipeline file says"}, {"params", "of the network"}, {"layers", "its depth: layers read"}, {"images", "training pictures of the fit"},
+		{"family", ""}, {"model", "network"}, {"size", "as the pipeline file says"}, {"params", "of the network"}, {"layers", "its depth: layers read"}, {"images", "training pictures, most of one fit"},
 		{"method", ""}, {"protocol", ""}, {"settings", "what a sweep set"}, {"subjects", ""}, {"n_subjects", ""}, {"n_seeds", "most of one subject"},
 		quantityColumn,
 		{"mean", "over subjects, of each one's mean over seeds"}, {"lo", "95 %"}, {"hi", "95 %"}, {"interval", intervalDoc},
@@ -391,7 +393,7 @@ func ScalingTable(s *Scaling) *Table {
 	for _, m := range s.Members {
 		for k, v := range m.Values {
 			warn := v.Reason
-			if math.IsNaN(v.SeedSD) {
+			if math.IsNaN(v.SeedSD) && m.Seeds < 2 {
 				warn = strings.TrimPrefix(warn+"; one seed: no spread", "; ")
 			}
 			t.Add(m.Family, m.Model, m.Size, m.Parameters, m.Layers, m.Images, m.Method, m.Protocol, m.Settings, strings.Join(m.Subjects, " "), len(m.Subjects), m.Seeds,
