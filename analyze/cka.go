@@ -101,10 +101,10 @@ func gram(ctx context.Context, f *store.Features, layer int, rows []int) ([]floa
 // SimilarityTable is cka.csv.
 func SimilarityTable(a, b *store.Features, s *Similarity) *Table {
 	t := &Table{Name: "cka", Title: "Similarity of layers", Note: "Linear CKA of all stored tokens, images in rows; high for unrelated layers too where images are few.", Columns: []Column{
-		{"model_a", "network"}, {"model_b", "network"}, {"layer", "index from 0"}, {"layer_a", ""}, {"layer_b", ""}, {"images", "that both have seen"}, {"cka", "0..1"},
+		{"model_a", "network"}, {"model_b", "network"}, {"layer", "index from 0"}, {"layer_a", ""}, {"layer_b", ""}, {"image_set", "of the first network"}, {"images", "that both have seen"}, {"cka", "0..1"},
 	}}
 	for l, x := range s.CKA {
-		t.Add(a.Manifest.Model.Name, b.Manifest.Model.Name, l, a.Layers[l].Name, b.Layers[l].Name, s.Images, x)
+		t.Add(a.Manifest.Model.Name, b.Manifest.Model.Name, l, a.Layers[l].Name, b.Layers[l].Name, a.Manifest.ImageSet, s.Images, x)
 	}
 	return t
 }

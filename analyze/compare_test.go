@@ -265,3 +265,19 @@ func TestCompareRefuses(t *testing.T) {
 		}
 	}
 }
+
+// TestBeyond: a floor of nothing, where every seed gives the same numbers, is none.
+func TestBeyond(t *testing.T) {
+	for _, c := range []struct {
+		what    string
+		x, most float64
+		want    string
+	}{
+		{"r2", 0.02, 0.01, "yes"}, {"r2", -0.02, 0.01, "yes"}, {"r2", 0.005, 0.01, "no"}, {"r2", 0.02, 0, ""}, {"r2", 0.02, math.NaN(), ""}, {"r2", math.NaN(), 0.01, ""},
+		{"clusters_rand", 0.3, 0.5, "yes"}, {"clusters_rand", 0.6, 0.5, "no"}, {"clusters_rand", 0.3, 1, ""},
+	} {
+		if got := beyond(c.what, c.x, c.most); got != c.want {
+			t.Errorf("%s %v with a floor of %v: %q, want %q", c.what, c.x, c.most, got, c.want)
+		}
+	}
+}

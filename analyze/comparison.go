@@ -137,10 +137,11 @@ func (c *Comparison) FloorOf(what, over string) (mean, most float64) {
 	return stats.Mean(all), slices.Max(all)
 }
 
-// beyond says whether a number is beyond its floor: yes, no, or "" where one of them is missing.
+// beyond says whether a number is beyond its floor: yes, no, or "" where one of them is missing, and where seeds change
+// nothing, as in a ridge regression: then the floor says nothing about chance.
 func beyond(what string, x, most float64) string {
 	switch {
-	case math.IsNaN(x) || math.IsNaN(most):
+	case math.IsNaN(x) || math.IsNaN(most), what == "clusters_rand" && most == 1, what != "clusters_rand" && most == 0:
 		return ""
 	case what == "clusters_rand" && x < most, what != "clusters_rand" && math.Abs(x) > most:
 		return "yes"
@@ -158,7 +159,7 @@ func ComparisonTable(c *Comparison) *Table {
 		{"change", "after − before; of distances, parts and agreements, the number itself"}, {"change_lo", "95 % spatial interval"}, {"change_hi", "95 % spatial interval"},
 		{"p", "two-sided, of no change (r2)"}, {"q", "after Benjamini and Hochberg over the regions (r2)"},
 		{"floor", "mean absolute value between two seeds of one network"}, {"floor_most", "the largest of them; of an agreement the smallest"}, {"floor_pairs", "pairs of seeds"},
-		{"beyond_floor", "yes, no; empty where there is no floor"}, {"warnings", "why something is empty"}, simulatedColumn,
+		{"beyond_floor", "yes, no; empty where there is no floor, and where seeds change nothing (a ridge regression)"}, {"warnings", "why something is empty"}, simulatedColumn,
 	}}
 	a, b := &c.Before.Info, &c.After.Info
 	lines := append(c.lines(), line{"clusters_rand", "vertices", c.Units, bare(c.Rand), nan, nan})
