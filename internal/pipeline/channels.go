@@ -24,16 +24,43 @@ func (r *run) leads(m *mapped) bool {
 	return false
 }
 
-// addChannels puts the channels that regions read most into a mapping's part of the report, or says which key does.
+// addChannels puts where regions look and the channels that they read most into a mapping's part of the report, or says
+// which key does.
 func (r *run) addChannels(w work, run *report.Run, m *mapped, in analyze.Input) error {
 	if !r.leads(m) {
 		return nil
 	}
+	looks, err := r.looks(m, in)
+	if err != nil {
+		return err
+	}
 	s, err := r.channels(w, m, in)
 	if err == nil {
-		run.Sections = append(run.Sections, s)
+		run.Sections = append(append(run.Sections, looks...), s)
 	}
 	return err
+}
+
+// looks shows where regions look on the subject's first picture; nothing where no unit has an image point.
+func (r *run) looks(m *mapped, in analyze.Input) ([]report.Section, error) {
+	all := analyze.Looks(in)
+	if len(all) == 0 {
+		return nil, nil
+	}
+	credits, _, err := r.credits()
+	if err != nil {
+		return nil, err
+	}
+	set := m.Brain.Images
+	pixels, err := set.Pixels(0)
+	if err != nil {
+		return nil, err
+	}
+	card := m.Network.file.Card
+	if m.Setting.extractProtocol() == extract.Paper {
+		card = extract.PaperCard(card)
+	}
+	return []report.Section{report.LookSection(m.Mapping, all, picture(extract.Seen(pixels, card)), set.Stimuli[0].Name, credits)}, nil
 }
 
 // channels is that section.

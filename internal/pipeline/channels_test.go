@@ -29,6 +29,9 @@ func TestTopChannels(t *testing.T) {
 	if page := read("report.html"); !strings.Contains(page, "extract.native: [&#34;") {
 		t.Error("the report doesn't say which key gives top channels")
 	}
+	if page, table := read("report.html"), read("tables/image_points.csv"); !strings.Contains(page, "Where regions look: the image points of their units.") || strings.Count(table, "\n") < 2 {
+		t.Errorf("where regions look isn't shown, or not told: %s", table)
+	}
 	if _, err := os.Stat("out/results/tables/top_channels.csv"); !os.IsNotExist(err) {
 		t.Errorf("a table without native grids: %v", err)
 	}

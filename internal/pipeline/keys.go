@@ -18,7 +18,7 @@ const (
 	featuresVersion  = 3
 	responsesVersion = 1
 	mappingVersion   = 6
-	resultsVersion   = 12
+	resultsVersion   = 13
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.
