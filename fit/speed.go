@@ -5,8 +5,6 @@ import (
 	"fmt"
 	"math"
 	"math/rand/v2"
-	"os"
-	"strings"
 	"time"
 
 	"cortexmap/internal/onnx"
@@ -217,23 +215,4 @@ func (s *Speed) GEMM(ctx context.Context) (float64, error) {
 		best = max(best, float64(2*m*k*n*reps*e.workers)/time.Since(start).Seconds())
 	}
 	return best, nil
-}
-
-// PeakMegabytes is the most memory the process has had resident, and the most that was not a file's pages
-// as far as the system tells now; 0 where it doesn't say.
-func PeakMegabytes() (resident, anonymous float64) {
-	data, err := os.ReadFile("/proc/self/status")
-	if err != nil {
-		return 0, 0
-	}
-	for line := range strings.Lines(string(data)) {
-		var kb float64
-		if n, _ := fmt.Sscanf(line, "VmHWM: %f kB", &kb); n == 1 {
-			resident = kb / 1024
-		}
-		if n, _ := fmt.Sscanf(line, "RssAnon: %f kB", &kb); n == 1 {
-			anonymous = kb / 1024
-		}
-	}
-	return resident, anonymous
 }

@@ -9,6 +9,7 @@ import (
 
 	"cortexmap/analyze"
 	"cortexmap/fit"
+	"cortexmap/internal/ort"
 	"cortexmap/internal/subject"
 )
 
@@ -98,8 +99,7 @@ func watchMemory(ctx context.Context) func() float64 {
 		tick := time.NewTicker(100 * time.Millisecond)
 		defer tick.Stop()
 		for {
-			_, now := fit.PeakMegabytes()
-			most = max(most, now)
+			most = max(most, float64(ort.AnonymousMemory())/(1<<20))
 			select {
 			case <-ctx.Done():
 				result <- most

@@ -102,7 +102,7 @@ func (o Options) step(ctx context.Context, rt *ort.Runtime, c fit.SpeedCase, t, 
 	seconds := time.Since(start).Seconds()
 	rate := s.FLOP() * float64(images) / seconds
 	ms := 1e3 * seconds / float64(images)
-	peak, _ := fit.PeakMegabytes()
+	peak := float64(ort.PeakMemory()) / (1 << 20)
 	t.Add(c.Kind(), c.Vertices, c.Layers, c.Width, ms, "", rate/1e9, gemm/1e9, rate/gemm, s.Active(), peak, "", "", "")
 	for _, part := range slices.Sorted(maps.Keys(s.Parts())) {
 		parts.Add(c.Kind(), c.Vertices, part, 1e3*(s.Parts()[part]-before[part])/float64(images))

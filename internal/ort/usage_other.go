@@ -9,4 +9,5 @@ import "time"
 func CPUTime() time.Duration { return 0 }
 func PeakMemory() int64      { return 0 }
 func Memory() int64          { return 0 }
+func AnonymousMemory() int64 { return 0 }
 func ForgetPeak() bool       { return false }

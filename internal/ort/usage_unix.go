@@ -35,12 +35,17 @@ func PeakMemory() int64 {
 }
 
 // Memory is how much memory this process has now, in bytes; 0 where that can't be told.
-func Memory() int64 {
+func Memory() int64 { return status("VmRSS:") }
+
+// AnonymousMemory is what of Memory is no file's pages, such as the library's, which the system could read again.
+func AnonymousMemory() int64 { return status("RssAnon:") }
+
+func status(name string) int64 {
 	data, err := os.ReadFile("/proc/self/status")
 	if err != nil {
 		return 0
 	}
-	return statusKB(string(data), "VmRSS:")
+	return statusKB(string(data), name)
 }
 
 // ForgetPeak lets PeakMemory begin anew from the present; false where the system doesn't know how (others than
