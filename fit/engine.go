@@ -60,7 +60,11 @@ func (e *engine) loadOnce(g *graph) (*kernel, error) {
 	return k, nil
 }
 
+// close may be called on nil, a graph that could not be opened.
 func (k *kernel) close() {
+	if k == nil {
+		return
+	}
 	for _, s := range k.sessions {
 		s.Close()
 	}

@@ -2,6 +2,7 @@ package fit
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/json"
 	"math"
 	"math/rand/v2"
@@ -13,6 +14,7 @@ import (
 
 	"cortexmap/internal/ort/orttest"
 
+	"gonum.org/v1/gonum/floats"
 	"gonum.org/v1/gonum/mat"
 )
 
@@ -143,7 +145,11 @@ func (c *himalayaCase) python(tb testing.TB, x, y []float32, against string) {
 	}
 	dir := tb.TempDir()
 	raw := func(name string, data []float32) {
-		if err := os.WriteFile(filepath.Join(dir, name), float32Bytes(data), 0o666); err != nil {
+		b, err := binary.Append(nil, binary.LittleEndian, data)
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), b, 0o666)
+		}
+		if err != nil {
 			tb.Fatal(err)
 		}
 	}
@@ -160,15 +166,6 @@ func (c *himalayaCase) python(tb testing.TB, x, y []float32, against string) {
 	if err := json.Unmarshal(out, c); err != nil {
 		tb.Fatalf("%v: %s", err, out)
 	}
-}
-
-func float32Bytes(x []float32) []byte {
-	out := make([]byte, 0, 4*len(x))
-	for _, v := range x {
-		b := math.Float32bits(v)
-		out = append(out, byte(b), byte(b>>8), byte(b>>16), byte(b>>24))
-	}
-	return out
 }
 
 func ridgeNumbers(n, d, units int) (x *mat.Dense, y []float32) {
@@ -203,7 +200,7 @@ func ridgeNumbers(n, d, units int) (x *mat.Dense, y []float32) {
 // Scores of every penalty and the weights for the best are those of scikit-learn's Ridge: 1e-4, of which float32
 // sums over a few hundred numbers take a hundredth.
 func TestRidgeIsScikitLearns(t *testing.T) {
-	c := himalayaCase{Samples: 300, Features: 100, Targets: 40, Folds: 3, Alphas: logSpace(-3, 5, 9)}
+	c := himalayaCase{Samples: 300, Features: 100, Targets: 40, Folds: 3, Alphas: floats.LogSpan(make([]float64, 9), 1e-3, 1e5)}
 	x, y := ridgeNumbers(c.Samples, c.Features, c.Targets)
 	c.python(t, narrowed(x), y, "sklearn")
 	e := newEngine(orttest.Runtime(t), 2)
@@ -251,7 +248,7 @@ func TestBandedIsHimalayas(t *testing.T) {
 	}
 	y := make([]float32, r.V*r.final)
 	train, test := make([]float32, r.V*r.fit), make([]float32, r.V*(r.final-r.fit))
-	r.answers(upTo(r.fit), r.fit, r.final)(firstOnes(r.V), train, test)
+	r.answers(upTo[int](r.fit), r.fit, r.final)(upTo[int32](r.V), train, test)
 	for v := range r.V {
 		copy(y[v*r.final:], train[v*r.fit:(v+1)*r.fit])
 		copy(y[v*r.final+r.fit:(v+1)*r.final], test[v*(r.final-r.fit):])
@@ -273,18 +270,10 @@ func TestBandedIsHimalayas(t *testing.T) {
 	}
 }
 
-func logSpace(lo, hi float64, n int) []float64 {
-	out := make([]float64, n)
-	for i := range out {
-		out[i] = math.Pow(10, lo+(hi-lo)*float64(i)/float64(n-1))
-	}
-	return out
-}
-
 // BenchmarkRidge is himalaya's default shape beside himalaya's NumPy back end in the same run, on the same cores:
 // s/fit, and himalaya/fit, how many times longer himalaya takes.
 func BenchmarkRidge(b *testing.B) {
-	c := himalayaCase{Samples: 3000, Features: 1000, Targets: 30000, Folds: 3, Alphas: logSpace(-2, 6, 20)}
+	c := himalayaCase{Samples: 3000, Features: 1000, Targets: 30000, Folds: 3, Alphas: floats.LogSpan(make([]float64, 20), 1e-2, 1e6)}
 	x, y := ridgeNumbers(c.Samples, c.Features, c.Targets)
 	c.python(b, narrowed(x), y, "himalaya")
 	e := newEngine(orttest.Runtime(b), 0)

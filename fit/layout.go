@@ -73,10 +73,7 @@ func (l *layout) cut(s *selection, from, to, cell, most int) {
 
 // assign gives the jobs, largest first, to the worker with the least to do so far.
 func (l *layout) assign(workers int) {
-	bySize := make([]int, len(l.jobs))
-	for i := range bySize {
-		bySize[i] = i
-	}
+	bySize := upTo[int](len(l.jobs))
 	slices.SortStableFunc(bySize, func(a, b int) int { return cmp.Compare(l.jobs[b].cost(), l.jobs[a].cost()) })
 	l.mine = make([][]int, workers)
 	load := make([]int, workers)

@@ -285,11 +285,7 @@ func sample(images []int, n, seed int, purpose uint64) []int {
 
 // sampleUnits draws n of v units, ascending.
 func sampleUnits(v, n, seed int, purpose uint64) []int32 {
-	all := make([]int, v)
-	for i := range all {
-		all[i] = i
-	}
-	some := sample(all, n, seed, purpose)
+	some := sample(upTo[int](v), n, seed, purpose)
 	out := make([]int32, len(some))
 	for k, i := range some {
 		out[k] = int32(i)

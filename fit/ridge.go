@@ -159,22 +159,23 @@ func centre(x []float32) float32 {
 	return mean
 }
 
-func upTo(n int) []int {
-	out := make([]int, n)
+// upTo are 0 to n-1.
+func upTo[T int | int32 | int64](n int) []T {
+	out := make([]T, n)
 	for i := range out {
-		out[i] = i
+		out[i] = T(i)
 	}
 	return out
 }
 
-// fold is the regression by a layer's kernel that learns from the first n rows and scores the rows n..to.
-func (r *ridge) fold(gram *mat.SymDense, n, to int) (*fold, error) {
+// unitKernel is the kernel that is centred by the first n rows, in units of its mean diagonal over those.
+func unitKernel(gram *mat.SymDense, n int) (*mat.SymDense, error) {
 	k, unit := centred(gram, n)
 	if !(unit > 0) || math.IsInf(unit, 0) {
 		return nil, fault.Inputf("its tokens are not finite, or all alike")
 	}
 	k.ScaleSym(1/unit, k)
-	return kernelFold(r.e, k, n, to)
+	return k, nil
 }
 
 // kernelFold learns from the first n rows of a kernel and scores the rows n..to.
@@ -191,7 +192,13 @@ func kernelFold(e *engine, k *mat.SymDense, n, to int) (*fold, error) {
 // layerByLayer is ridge_layers.
 func (r *ridge) layerByLayer(ctx context.Context) (*store.Mapping, error) {
 	for l := range r.L {
-		err := r.report.phase(ctx, "ridge", func() error { return r.layer(ctx, l) })
+		err := r.report.phase(ctx, "ridge", func() error {
+			gram, err := r.gram(ctx, l)
+			if err != nil {
+				return err
+			}
+			return r.learnLayer(ctx, l, gram)
+		})
 		if err != nil {
 			return nil, err
 		}
@@ -200,48 +207,56 @@ func (r *ridge) layerByLayer(ctx context.Context) (*store.Mapping, error) {
 	return r.mapping(), nil
 }
 
-// layer fits one layer.
-func (r *ridge) layer(ctx context.Context, l int) error {
-	gram, err := r.gram(ctx, l)
+// learnLayer fits one layer; a fault of it names the layer.
+func (r *ridge) learnLayer(ctx context.Context, l int, gram *mat.SymDense) error {
+	out, err := r.layer(ctx, l, gram)
 	if err != nil {
-		return err
-	}
-	out := ridgeLayer{test: make([]tally, r.V), shuffled: make([]tally, r.V)}
-	if err := r.choosePenalty(ctx, gram, &out); err != nil {
-		return fault.Inputf("layer %s can't be fitted: %w", r.Features.Layers[l].Name, err)
-	}
-	end, err := r.fold(gram, r.final, len(r.images))
-	if err != nil {
-		return fault.Inputf("layer %s can't be fitted: %w", r.Features.Layers[l].Name, err)
-	}
-	defer end.close()
-	for v := range r.best {
-		if l > 0 && correlation(&out.choice[v]) > correlation(&r.layers[r.best[v]].choice[v]) {
-			r.best[v] = l
-		}
-	}
-	penalty := func(int32) float64 { return out.penalty }
-	keep := r.keep(func(v int) bool { return r.best[v] == l })
-	if err := end.chosen(ctx, firstOnes(r.V), r.answers(upTo(r.final), r.final, len(r.images)), penalty, out.test, keep); err != nil {
-		return err
-	}
-	// The training responses given to other pictures, by the seed.
-	order := stream(r.seed, streamShuffle).Perm(r.final)
-	if err := end.chosen(ctx, firstOnes(r.V), r.answers(order, r.final, len(r.images)), penalty, out.shuffled, nil); err != nil {
-		return err
+		return fault.New(fault.ClassOf(err), "layer %s can't be fitted: %w", r.Features.Layers[l].Name, err)
 	}
 	r.layers = append(r.layers, out)
 	return nil
 }
 
+func (r *ridge) layer(ctx context.Context, l int, gram *mat.SymDense) (ridgeLayer, error) {
+	out := ridgeLayer{test: make([]tally, r.V), shuffled: make([]tally, r.V)}
+	if err := r.choosePenalty(ctx, gram, &out); err != nil {
+		return out, err
+	}
+	k, err := unitKernel(gram, r.final)
+	if err != nil {
+		return out, err
+	}
+	end, err := kernelFold(r.e, k, r.final, len(r.images))
+	if err != nil {
+		return out, err
+	}
+	defer end.close()
+	h, err := end.predictor(ctx, out.penalty)
+	if err != nil {
+		return out, err
+	}
+	for v := range r.best {
+		if l > 0 && correlation(&out.choice[v]) > correlation(&r.layers[r.best[v]].choice[v]) {
+			r.best[v] = l
+		}
+	}
+	keep := r.keep(func(v int) bool { return r.best[v] == l })
+	units := upTo[int32](r.V)
+	if err := end.predict(ctx, h, units, r.answers(upTo[int](r.final), r.final, len(r.images)), out.test, keep); err != nil {
+		return out, err
+	}
+	// The training responses given to other pictures, by the seed.
+	order := stream(r.seed, streamShuffle).Perm(r.final)
+	return out, end.predict(ctx, h, units, r.answers(order, r.final, len(r.images)), out.shuffled, nil)
+}
+
 // choosePenalty finds a layer's penalty: the one with the best mean R² on the images that choose.
 func (r *ridge) choosePenalty(ctx context.Context, gram *mat.SymDense, out *ridgeLayer) error {
-	f, err := r.fold(gram, r.fit, r.final)
+	k, err := unitKernel(gram, r.fit)
 	if err != nil {
 		return err
 	}
-	defer f.close()
-	tried, err := f.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
+	tried, err := r.tryPenalties(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -253,6 +268,16 @@ func (r *ridge) choosePenalty(ctx context.Context, gram *mat.SymDense, out *ridg
 	}
 	out.penalty, out.choice = ridgePenalties[best], tried[best]
 	return nil
+}
+
+// tryPenalties says what each penalty is worth for each unit on the images that choose, [penalties][V], by a kernel.
+func (r *ridge) tryPenalties(ctx context.Context, k *mat.SymDense) ([][]tally, error) {
+	f, err := kernelFold(r.e, k, r.fit, r.final)
+	if err != nil {
+		return nil, err
+	}
+	defer f.close()
+	return f.scores(ctx, r.V, r.answers(upTo[int](r.fit), r.fit, r.final), ridgePenalties)
 }
 
 func equal(layers int) []float64 {
@@ -352,12 +377,7 @@ func mixed(grams []*mat.SymDense, weights []float64) *mat.SymDense {
 // choose lets every unit take mixture i with one of the penalties if it is better than what it has.
 func (r *ridge) choose(ctx context.Context, gram *mat.SymDense, i int, bands []band) error {
 	k, _ := centred(gram, r.fit)
-	f, err := kernelFold(r.e, k, r.fit, r.final)
-	if err != nil {
-		return err
-	}
-	defer f.close()
-	tried, err := f.scores(ctx, r.V, r.answers(upTo(r.fit), r.fit, r.final), ridgePenalties)
+	tried, err := r.tryPenalties(ctx, k)
 	if err != nil {
 		return err
 	}
@@ -390,7 +410,7 @@ func (r *ridge) predict(ctx context.Context, gram *mat.SymDense, i int, bands []
 	}
 	defer f.close()
 	penalty := func(v int32) float64 { return ridgePenalties[bands[v].penalty] }
-	return f.chosen(ctx, units, r.answers(upTo(r.final), r.final, len(r.images)), penalty, test, r.keep(func(int) bool { return true }))
+	return f.chosen(ctx, units, r.answers(upTo[int](r.final), r.final, len(r.images)), penalty, test, r.keep(func(int) bool { return true }))
 }
 
 // bandedMapping brings the scores together; layer_argmax is the layer with the largest weight, where weights differ.

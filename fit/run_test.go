@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"cortexmap/internal/fault"
 	"cortexmap/internal/ort/orttest"
@@ -196,17 +197,22 @@ func TestWeightsGiveTheScores(t *testing.T) {
 		m := fitPlanted(t, p.in, set, 2)
 		predictionsGiveTheScores(t, p.in, m)
 		ref := referenceOf(t, m, p.in, p.in.Test)
-		y := ref.forward()
-		for v := range ref.V {
-			var s tally
-			for b := range ref.B {
-				s.add(ref.target[b*ref.V+v], y[b*ref.V+v])
-			}
-			r2, r := s.scores()
-			if math.Abs(r2-float64(m.Vertices[v].R2)) > 1e-3 || math.Abs(r-float64(m.Vertices[v].R)) > 1e-3 {
-				t.Errorf("%s: vertex %d has R² %.4f and r %.4f, its weights give %.4f and %.4f",
-					protocol, v, m.Vertices[v].R2, m.Vertices[v].R, r2, r)
-			}
+		weightsGiveTheScores(t, protocol, m, ref, ref.forward())
+	}
+}
+
+// weightsGiveTheScores holds a mapping's scores against those of what its weights predict in float64, y [B, V].
+func weightsGiveTheScores(t *testing.T, what string, m *store.Mapping, ref *reference, y []float64) {
+	t.Helper()
+	for v, row := range m.Vertices {
+		var s tally
+		for b := range ref.B {
+			s.add(ref.target[b*ref.V+v], y[b*ref.V+v])
+		}
+		r2, r := s.scores()
+		// Float32 against float64.
+		if !(math.Abs(r2-float64(row.R2)) <= 1e-3 && math.Abs(r-float64(row.R)) <= 1e-3) {
+			t.Errorf("%s: unit %d has R² %.4f and r %.4f, its weights give %.4f and %.4f", what, v, row.R2, row.R, r2, r)
 		}
 	}
 }
@@ -558,5 +564,31 @@ func TestOddLayers(t *testing.T) {
 	_, err := Run(context.Background(), orttest.Runtime(t), blank([]int{6, 5}, nan32()), Options{Settings: &set, Threads: 2})
 	if err == nil || !strings.Contains(err.Error(), "block2") {
 		t.Errorf("NaN tokens: %v", err)
+	}
+	for _, kind := range []string{RidgeLayers, RidgeAll} {
+		_, err := Baseline(t.Context(), orttest.Runtime(t), kind, blank([]int{6, 5}, nan32()), Options{Threads: 2})
+		if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "layer block2 can't be fitted: its tokens") {
+			t.Errorf("%s, NaN tokens: %v", kind, err)
+		}
+	}
+}
+
+// What ends a regression for other reasons than its tokens is not put to the tokens' account.
+func TestRidgeKeepsTheClassOfAFault(t *testing.T) {
+	p, err := newProblem(orttest.Runtime(t), plant(t, 9, 120, 12).in, Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer p.e.close()
+	r := newRidge(p)
+	gram, err := r.gram(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	late, cancel := context.WithDeadline(t.Context(), time.Now())
+	defer cancel()
+	err = r.learnLayer(late, 0, gram)
+	if !errors.Is(err, context.DeadlineExceeded) || fault.ClassOf(err) == fault.Input || !strings.Contains(err.Error(), r.Features.Layers[0].Name) {
+		t.Errorf("%v of class %v", err, fault.ClassOf(err))
 	}
 }

@@ -59,11 +59,8 @@ func (f *fold) close() {
 	if f.s != nil {
 		f.s.close()
 	}
-	for _, k := range []*kernel{f.product, f.score} {
-		if k != nil {
-			k.close()
-		}
-	}
+	f.product.close()
+	f.score.close()
 }
 
 func narrowed(a *mat.Dense) []float32 {
@@ -197,7 +194,7 @@ func (f *fold) scores(ctx context.Context, units int, y responder, penalties []f
 			return nil, err
 		}
 	}
-	err := f.each(ctx, firstOnes(units), y, func(ctx context.Context, w int, units []int32, z, test []float32) error {
+	err := f.each(ctx, upTo[int32](units), y, func(ctx context.Context, w int, units []int32, z, test []float32) error {
 		for p := range penalties {
 			if err := f.tallies(ctx, w, z, h[p], test, func(i int, t tally) { out[p][units[i]] = t }); err != nil {
 				return err
@@ -208,9 +205,7 @@ func (f *fold) scores(ctx context.Context, units int, y responder, penalties []f
 	return out, err
 }
 
-// chosen puts the scores of some units, each at its own penalty, into out. keep, if any, is told what is predicted for
-// the scored images [m], about the mean of the responses learned from; from several goroutines, and it may not hold on
-// to the slice.
+// chosen is predict for some units, each at its own penalty.
 func (f *fold) chosen(ctx context.Context, units []int32, y responder, penalty func(unit int32) float64, out []tally, keep func(unit int32, predicted []float32)) error {
 	at := map[float64][]int32{}
 	for _, v := range units {
@@ -221,24 +216,31 @@ func (f *fold) chosen(ctx context.Context, units []int32, y responder, penalty f
 		if err != nil {
 			return err
 		}
-		if err := f.each(ctx, at[alpha], y, func(ctx context.Context, w int, units []int32, z, test []float32) error {
-			err := f.tallies(ctx, w, z, h, test, func(i int, t tally) { out[units[i]] = t })
-			if err != nil || keep == nil {
-				return err
-			}
-			p := make([]float32, len(units)*f.m)
-			if err := f.times(ctx, w, z, h, p, len(units)); err != nil {
-				return err
-			}
-			for i, v := range units {
-				keep(v, p[i*f.m:(i+1)*f.m])
-			}
-			return nil
-		}); err != nil {
+		if err := f.predict(ctx, h, at[alpha], y, out, keep); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// predict puts the scores of some units by a predictor h into out. keep, if any, is told what is predicted for the
+// scored images [m], about the mean of the responses learned from; from several goroutines, and it may not hold on to
+// the slice.
+func (f *fold) predict(ctx context.Context, h []float32, units []int32, y responder, out []tally, keep func(unit int32, predicted []float32)) error {
+	return f.each(ctx, units, y, func(ctx context.Context, w int, units []int32, z, test []float32) error {
+		err := f.tallies(ctx, w, z, h, test, func(i int, t tally) { out[units[i]] = t })
+		if err != nil || keep == nil {
+			return err
+		}
+		p := make([]float32, len(units)*f.m)
+		if err := f.times(ctx, w, z, h, p, len(units)); err != nil {
+			return err
+		}
+		for i, v := range units {
+			keep(v, p[i*f.m:(i+1)*f.m])
+		}
+		return nil
+	})
 }
 
 // times is y = a b for a [rows, ..].
