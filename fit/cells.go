@@ -50,11 +50,7 @@ func (s *selection) tokens(cell int) []int64 {
 		five := cellTokens(cell, s.G)
 		return five[:]
 	}
-	all := make([]int64, s.reads())
-	for t := range all {
-		all[t] = int64(t)
-	}
-	return all
+	return upTo[int64](s.reads())
 }
 
 // set takes the networks' outputs o [n, heads] of the vertices from first on: (3) and (4).
@@ -135,6 +131,12 @@ func cellTokens(cell, grid int) [5]int64 {
 	return rows
 }
 
+// tokenPlace is the centre of local token t in the image, x right and y down, -1..1 from edge to edge.
+func tokenPlace(t, grid int) (x, y float64) {
+	g := float64(grid)
+	return (float64(t%grid)+0.5)*2/g - 1, (float64(t/grid)+0.5)*2/g - 1
+}
+
 // backward is (13) and (14), or (27): from the gradient ga [J] of a vertex's coefficients (alpha included) to that
 // of the networks' outputs, go [heads]. reg is the present weight of the regulariser (9) divided by V. Only
 // some layers may have a gradient, the active ones: the others are taken to want what those want on average,
@@ -165,7 +167,7 @@ func (s *selection) backward(goRow, ga []float32, v int, reg float64, active []i
 		g := (1-sc)*local + sc*global
 		gs += pl * (global - local)
 		if reg != 0 && L > 1 {
-			g += reg / lnL * (math.Log(pl+1e-8) + pl/(pl+1e-8))
+			g += reg / lnL * negentropySlope(pl)
 		}
 		gp[l] = float32(g)
 		gpp += pl * g
@@ -200,10 +202,7 @@ func (s *selection) regulariser() float64 {
 	if s.joint != nil {
 		return s.jointRegulariser()
 	}
-	var entropy, scale float64
-	for _, p := range s.layer {
-		entropy += float64(p) * math.Log(float64(p)+1e-8)
-	}
+	entropy, scale := negentropy(s.layer), 0.0
 	for _, x := range s.scale {
 		scale += (float64(x) - 0.5) * (float64(x) - 0.5)
 	}
@@ -213,6 +212,17 @@ func (s *selection) regulariser() float64 {
 	}
 	return (entropy + scale) / v
 }
+
+// negentropy is Σ p ln(p + 1e-8), the regulariser's, and negentropySlope its derivative by one p.
+func negentropy(ps []float32) float64 {
+	var sum float64
+	for _, p := range ps {
+		sum += float64(p) * math.Log(float64(p)+1e-8)
+	}
+	return sum
+}
+
+func negentropySlope(p float64) float64 { return math.Log(p+1e-8) + p/(p+1e-8) }
 
 func softmax(dst, o []float32) {
 	top := o[0]

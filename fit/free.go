@@ -27,7 +27,7 @@ func (m *model) freeTargets(s *scoreMap, targets []target) {
 		t, o := &targets[i], m.out[int(v)*h:int(v+1)*h]
 		o[0], o[1] = atanh(t.x), atanh(t.y)
 		for l, p := range t.layer {
-			o[2+l] = float32(math.Log((1-freeEdge)*p + freeEdge/float64(m.L)))
+			o[2+l] = freeLogit(p, m.L)
 		}
 		o[2+m.L] = logit(t.scale)
 	}
@@ -44,6 +44,11 @@ func (m *model) freeScale(vertices []int32, ev []float64) {
 		}
 		m.out[int(v)*h+2+m.L] = logit(at / sum)
 	}
+}
+
+// freeLogit is the output of a softmax over n things from which one of probability p starts.
+func freeLogit(p float64, n int) float32 {
+	return float32(math.Log((1-freeEdge)*p + freeEdge/float64(n)))
 }
 
 func atanh(x float64) float32 {

@@ -43,8 +43,9 @@ func (s *selection) marginals(v int) {
 			break
 		}
 		local += here
-		x += here * (float64(2*(t%s.G)+1)/float64(s.G) - 1)
-		y += here * (float64(2*(t/s.G)+1)/float64(s.G) - 1)
+		tx, ty := tokenPlace(t, s.G)
+		x += here * tx
+		y += here * ty
 	}
 	for l, a := range layer {
 		s.layer[v*s.L+l] = float32(a)
@@ -64,7 +65,7 @@ func (s *selection) jointBackward(goRow, ga []float32, v int, reg float64, activ
 			i := t + int(l)
 			a, g := float64(p[i]), float64(ga[i])
 			if reg != 0 {
-				g += reg / lnJ * (math.Log(a+1e-8) + a/(a+1e-8))
+				g += reg / lnJ * negentropySlope(a)
 			}
 			goRow[i] = float32(g)
 			mean += a * g
@@ -82,11 +83,7 @@ func (s *selection) jointBackward(goRow, ga []float32, v int, reg float64, activ
 
 // jointRegulariser is (9) for (27): the negative entropy over ln J, without its weight.
 func (s *selection) jointRegulariser() float64 {
-	var entropy float64
-	for _, p := range s.joint {
-		entropy += float64(p) * math.Log(float64(p)+1e-8)
-	}
-	return entropy / math.Log(float64(s.terms())) / float64(len(s.scale))
+	return negentropy(s.joint) / math.Log(float64(s.terms())) / float64(len(s.scale))
 }
 
 // jointTarget writes where (27) starts for the i-th vertex of a score map, and returns how much that counts.
@@ -118,7 +115,7 @@ func (m *model) fitJointTargets(ctx context.Context, s *scoreMap) error {
 	if m.net == nil {
 		for i, v := range s.vertices {
 			for k, p := range targets[i*j : (i+1)*j] {
-				m.out[int(v)*j+k] = float32(math.Log((1-freeEdge)*float64(p) + freeEdge/float64(j)))
+				m.out[int(v)*j+k] = freeLogit(float64(p), j)
 			}
 		}
 		return nil

@@ -88,8 +88,9 @@ func (s *scoreMap) centroid(i int, local []float64, best float64) (x, y float64)
 		w := max(0, m[c]-peakShare*peak)
 		w *= w
 		sum += w
-		x += w * ((float64(c%s.G)+0.5)*2/float64(s.G) - 1)
-		y += w * ((float64(c/s.G)+0.5)*2/float64(s.G) - 1)
+		cx, cy := tokenPlace(c, s.G)
+		x += w * cx
+		y += w * cy
 	}
 	if sum == 0 {
 		return 0, 0
