@@ -96,10 +96,7 @@ func (r *reference) input(t testing.TB) Input {
 	for _, y := range r.target {
 		s.Responses = append(s.Responses, float32(y))
 	}
-	all := make([]int, r.B)
-	for i := range all {
-		all[i] = i
-	}
+	all := upTo[int](r.B)
 	return Input{Features: makeStore(t, t.TempDir(), digests, r.widths, tokens), Subject: s, Train: all, Test: all}
 }
 

@@ -101,24 +101,13 @@ func TestJointGradients(t *testing.T) {
 				size = max(size, math.Abs(float64(g)))
 			}
 			for i := 0; i < len(grads[name]); i += max(1, len(grads[name])/6) {
-				worst = max(worst, math.Abs(ref.jointDifference(name, i)-float64(grads[name][i])))
+				worst = max(worst, math.Abs(ref.difference(name, i, ref.jointLoss)-float64(grads[name][i])))
 			}
 			if size == 0 || worst > 1e-4*size {
 				t.Errorf("gradient of %s is off by %.2g of %.2g", name, worst, size)
 			}
 		}
 	}
-}
-
-// jointDifference is a five-point central difference of the loss by one weight.
-func (r *reference) jointDifference(name string, i int) float64 {
-	const h = 1e-3
-	p := r.p[name]
-	old := p[i]
-	at := func(x float64) float64 { p[i] = old + x; return r.jointLoss() }
-	d := (8*(at(h)-at(-h)) - (at(2*h) - at(-2*h))) / (12 * h)
-	p[i] = old
-	return d
 }
 
 // Layers that a step leaves out stay where they are, and the others' logits only exchange mass.
@@ -181,7 +170,8 @@ func TestJointFindsThePlantedTruth(t *testing.T) {
 		if m.Info.Ablation != NoFactorisation || m.Tensor("layer.2.weight") != nil || (m.Tensor("joint.2.weight") == nil) != (in.Subject.Positions == nil) {
 			t.Errorf("%s: ablation %q, or tensors of another model", name, m.Info.Ablation)
 		}
-		jointWeightsGiveTheScores(t, name, in, m)
+		ref := referenceOf(t, m, in, in.Test)
+		weightsGiveTheScores(t, name, m, ref, ref.jointForward())
 		if name == "paper" {
 			continue
 		}
@@ -200,31 +190,13 @@ func TestJointFindsThePlantedTruth(t *testing.T) {
 	}
 }
 
-func jointWeightsGiveTheScores(t *testing.T, name string, in Input, m *store.Mapping) {
-	t.Helper()
-	ref := referenceOf(t, m, in, in.Test)
-	y := ref.jointForward()
-	for v, row := range m.Vertices {
-		var s tally
-		for b := range ref.B {
-			s.add(ref.target[b*ref.V+v], y[b*ref.V+v])
-		}
-		if r2, _ := s.scores(); math.Abs(r2-float64(row.R2)) > 1e-3 { // float32 against float64
-			t.Errorf("%s: unit %d has R² %.4f, its weights give %.4f", name, v, row.R2, r2)
-		}
-	}
-}
-
 // plantTwoPlaces changes a plant to units that read the first layer on the left and the last on the right, which
 // no product of a layer, a place and a scale can say.
 func plantTwoPlaces(p *planted, t *testing.T) {
 	t.Helper()
 	s, r := p.in.Subject, rand.New(rand.NewPCG(35, 0))
 	n, last := s.Images.Len(), len(p.in.Features.Layers)-1
-	all := make([]int, n)
-	for i := range all {
-		all[i] = i
-	}
+	all := upTo[int](n)
 	clean := make([]float64, n*s.Units)
 	for _, at := range [][2]int{{0, 1}, {last, 6}} {
 		l, col := at[0], at[1]
