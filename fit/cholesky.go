@@ -20,8 +20,8 @@ const (
 // cholesky solves (S + α) X = B for one symmetric, positive semidefinite S [k, k] and many α, in float64:
 // S + α = L Lᵀ by panels of columns, from left to right (Golub & Van Loan, Matrix Computations, 4.2.6). All but
 // the panels' diagonal blocks are matrix products, which run through ONNX Runtime: k³/3 multiplications for L, k² for
-// each column of X. On two cores L of k = 2,000 takes 0.05 s and 500 columns of X 0.06 s; gonum's mat.Cholesky, whose
-// products are Go's, takes 0.4 s and 0.35 s (BenchmarkCholesky).
+// each column of X. On two cores L of k = 2,000 takes 0.06 s and 500 columns of X 0.07 s; gonum's mat.Cholesky, whose
+// products are Go's, takes 0.47 s and 0.37 s (BenchmarkCholesky).
 type cholesky struct {
 	e                              *engine
 	k                              int
