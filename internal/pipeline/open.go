@@ -112,7 +112,25 @@ func (r *run) open() error {
 	if err := r.openSpaces(); err != nil {
 		return err
 	}
+	if err := r.knownSplits(); err != nil {
+		return err
+	}
 	return r.namePictures()
+}
+
+// knownSplits sees that every subject has the column that a setting splits it by, before minutes go into tokens.
+func (r *run) knownSplits() error {
+	for _, s := range r.settings {
+		for _, b := range r.brains {
+			if b.RDMs != nil {
+				continue // nothing is fitted
+			}
+			if err := b.CanSplitBy(s.Config.Fit.Split.By); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
 }
 
 // openSpaces reads the surfaces that maps are written on as well, and sees that every subject's maps can be.

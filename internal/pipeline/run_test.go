@@ -131,9 +131,9 @@ func TestRunInPieces(t *testing.T) {
 // TestFailureKeepsWhatWasFinished: a fit that can't be done leaves the tokens, and says so in run.json.
 func TestFailureKeepsWhatWasFinished(t *testing.T) {
 	d := newDesk(t)
-	d.yaml = strings.Replace(d.yaml, "by: photo", "by: session", 1) // a column that the subject hasn't
+	d.yaml += "  images: 1\n" // nothing can be fitted to one
 	res, err := Run(t.Context(), d.options())
-	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "session") {
+	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "1 training") {
 		t.Fatalf("%v", err)
 	}
 	if got := states(res); got != "features done, mapping failed" {
@@ -155,6 +155,7 @@ func TestFailureKeepsWhatWasFinished(t *testing.T) {
 func TestOpenWritesNothing(t *testing.T) {
 	for _, c := range []struct{ old, new, want string }{
 		{"[resnet.onnx]", "[gone.onnx]", "gone.onnx does not exist"},
+		{"by: photo", "by: cluser", `fit.split.by is "cluser", which small has no column for; it can be cluster, given, image, photo`},
 		{"[resnet.onnx]", "[resnet.onnx, {path: resnet.onnx}]", "both named resnet"},
 		{"[resnet.onnx]", "[demo:alexnet]", "alexnet"},
 		{"[resnet.onnx]", "['*.nothing']", "no file matches"},

@@ -233,6 +233,9 @@ func (s *Subject) order(groups []*group, seed uint64) {
 
 // groups joins the images that share, in any row, one of the values that By holds together, or a cluster.
 func (s *Subject) groups(by string, clusters []int) ([]*group, error) {
+	if err := s.CanSplitBy(by); err != nil {
+		return nil, err
+	}
 	column := ""
 	switch by {
 	case "photo", "image":
@@ -241,9 +244,7 @@ func (s *Subject) groups(by string, clusters []int) ([]*group, error) {
 			return nil, fault.New(fault.Bug, "%d clusters of %d pictures", len(clusters), s.Images.Len())
 		}
 	default:
-		if column = by; !s.hasColumn(column) {
-			return nil, s.noColumn(column)
-		}
+		column = by
 	}
 	u := newUnion(s.Images.Len())
 	if by != "image" {
@@ -289,9 +290,12 @@ func (s *Subject) list() []row {
 	return out
 }
 
-func (s *Subject) hasColumn(name string) bool { _, ok := s.Groups[name]; return ok }
-
-func (s *Subject) noColumn(name string) error {
+// CanSplitBy refuses what SplitOptions.By can't be for this subject: a word that is no way of splitting, and no column of
+// its list of images.
+func (s *Subject) CanSplitBy(name string) error {
+	if _, ok := s.Groups[name]; ok || slices.Contains([]string{"cluster", "given", "image", "photo"}, name) {
+		return nil
+	}
 	valid := append(slices.Sorted(maps.Keys(s.Groups)), "cluster", "given", "image", "photo")
 	e := fault.Inputf("fit.split.by is %q, which %s has no column for; it can be %s", name, s.Name, strings.Join(valid, ", "))
 	if near := strictyaml.Nearest(name, valid); near != "" {
