@@ -34,7 +34,8 @@ func (h Hierarchy) ROIs() []string {
 // In says whether a vertex lies in a region. The region may be written in full (FAMILY/NAME) or by its
 // name alone, which then stands for every family that has it.
 func In(v *store.Vertex, roi string) bool {
-	return slices.ContainsFunc(v.ROIs, func(full string) bool {
-		return full == roi || strings.HasSuffix(full, "/"+roi)
-	})
+	return slices.ContainsFunc(v.ROIs, func(full string) bool { return named(full, roi) })
 }
+
+// named says whether a region of this full name is meant by roi, which is written as In takes it.
+func named(full, roi string) bool { return full == roi || strings.HasSuffix(full, "/"+roi) }

@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"math"
+	"slices"
 
 	"cortexmap/internal/store"
 )
@@ -23,7 +24,7 @@ const lookCells = 16
 
 // Looks are those of the regions that top channels are shown of; regions without image points are left out.
 func Looks(in Input) (out []Look) {
-	for _, name := range (&channelFinder{in: in}).regions() {
+	for _, name := range shownRegions(in) {
 		l := Look{ROI: name, Share: make([]float64, lookCells*lookCells)}
 		for i := range in.Mapping.Vertices {
 			v := &in.Mapping.Vertices[i]
@@ -53,15 +54,7 @@ func lookCell(x float32) int {
 func (l Look) Grid() [2]int { return [2]int{lookCells, lookCells} }
 
 // Most is the cell with the largest share.
-func (l Look) Most() int {
-	best := 0
-	for k, x := range l.Share {
-		if x > l.Share[best] {
-			best = k
-		}
-	}
-	return best
-}
+func (l Look) Most() int { return slices.Index(l.Share, slices.Max(l.Share)) }
 
 // LookTable is image_points.csv: a row a region and cell that any unit looks at.
 func LookTable(m *store.Mapping, all []Look) *Table {

@@ -95,9 +95,9 @@ func roiNames(m *store.Mapping, h Hierarchy) []string {
 		delete(seen, r.Name)
 	}
 	for _, roi := range h.ROIs() {
-		found := slices.ContainsFunc(out, func(full string) bool { return In(&store.Vertex{ROIs: []string{full}}, roi) })
+		found := slices.ContainsFunc(out, func(full string) bool { return named(full, roi) })
 		for _, full := range sorted(seen) {
-			if In(&store.Vertex{ROIs: []string{full}}, roi) {
+			if named(full, roi) {
 				found = true
 				out = append(out, full)
 				delete(seen, full)

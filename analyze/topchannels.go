@@ -81,7 +81,7 @@ func FindTopChannels(ctx context.Context, in Input, native *store.Features, show
 		return nil, "the mapping has no channels that its vertices share", nil
 	}
 	var out []TopChannel
-	for _, name := range t.regions() {
+	for _, name := range shownRegions(in) {
 		found, reason, err := t.region(ctx, name)
 		if err != nil || reason != "" {
 			return nil, reason, err
@@ -103,15 +103,18 @@ type channelFinder struct {
 	layers map[int]*channelLayer
 }
 
-// regions are the names of those that are shown, in the order of rois.csv: the first with fitted vertices of each level,
-// then the second of each, and so on, so that late levels have some too.
-func (t *channelFinder) regions() []string {
-	var levels [][]string // of regions with fitted vertices
-	if len(t.in.Hierarchy.Levels) == 0 {
-		levels = [][]string{t.fitted(nil)}
+// shownRegions are the names of the regions that stand for all, in the order of rois.csv: the first with fitted vertices
+// of each level, then the second of each, and so on, so that late levels have some too.
+func shownRegions(in Input) []string {
+	fitted := slices.DeleteFunc(roiNames(in.Mapping, in.Hierarchy), func(name string) bool { return len(fittedIn(in.Mapping, name)) == 0 })
+	var levels [][]string
+	for _, l := range in.Hierarchy.Levels {
+		levels = append(levels, slices.DeleteFunc(slices.Clone(fitted), func(name string) bool {
+			return !slices.ContainsFunc(l.ROIs, func(roi string) bool { return named(name, roi) })
+		}))
 	}
-	for _, l := range t.in.Hierarchy.Levels {
-		levels = append(levels, t.fitted(l.ROIs))
+	if levels == nil {
+		levels = [][]string{fitted}
 	}
 	chosen := map[string]bool{}
 	for place, more := 0, true; more; place++ {
@@ -122,18 +125,7 @@ func (t *channelFinder) regions() []string {
 			}
 		}
 	}
-	return slices.DeleteFunc(t.fitted(nil), func(name string) bool { return !chosen[name] })
-}
-
-// fitted are the regions with fitted vertices, of those listed; nil: of all.
-func (t *channelFinder) fitted(listed []string) (out []string) {
-	for _, name := range roiNames(t.in.Mapping, t.in.Hierarchy) {
-		of := func(roi string) bool { return In(&store.Vertex{ROIs: []string{name}}, roi) }
-		if (listed == nil || slices.ContainsFunc(listed, of)) && len(fittedIn(t.in.Mapping, name)) > 0 {
-			out = append(out, name)
-		}
-	}
-	return out
+	return slices.DeleteFunc(fitted, func(name string) bool { return !chosen[name] })
 }
 
 // region finds one region's channels.

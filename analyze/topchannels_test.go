@@ -232,7 +232,7 @@ func TestTopChannelRegions(t *testing.T) {
 		{"levels", Hierarchy{Levels: []Level{{"early", names[:9]}, {"late", []string{"R09", "R10", "R11"}}}}, "R00 R01 R02 R03 R04 R05 R09 R10"},
 		{"none", Hierarchy{}, "R00 R01 R02 R03 R04 R05 R06 R07"},
 	} {
-		got := strings.Join((&channelFinder{in: Input{Mapping: m, Hierarchy: c.h}}).regions(), " ")
+		got := strings.Join(shownRegions(Input{Mapping: m, Hierarchy: c.h}), " ")
 		if got = strings.ReplaceAll(got, "areas/", ""); got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
 		}
