@@ -56,12 +56,7 @@ func (p *plotArea) y(v float64) float64 { return p.y1 - (p.y1-p.y0)*(v-p.lo)/(p.
 // Plot draws the chart. Missing values (NaN) are left out.
 func (c Chart) Plot(scale float64) *Plate {
 	s := &sheet{w: chartW, scale: scale}
-	s.text(s.typ.fit(c.Title, 16, true, chartW-2*margin), margin, 28, 16, start, ink, true)
-	top := 48.0
-	if c.Simulated {
-		s.text("simulated responses", margin, 47, textSize, start, alarm, true)
-		top += 16
-	}
+	top := 48.0 + s.chartTitle(c.Title, c.Simulated)
 	s.text(c.YLabel, margin, top+14, textSize, start, faint, false)
 	top = c.key(s, top+20)
 	p := &plotArea{c: &c, x0: chartLeft, x1: chartW - margin, y0: top + 12, y1: top + 12 + chartH - 130}
@@ -71,12 +66,29 @@ func (c Chart) Plot(scale float64) *Plate {
 		p.series(s, c.Series[i], Accessible.Category(seriesColour[i%len(seriesColour)]), 7*float64((i+1)/2*(1-2*(i%2))))
 	}
 	y := p.y1 + chartBottom
-	for _, line := range s.typ.wrap(c.Note, smallSize, chartW-2*margin) {
+	return s.finish(Plate{Name: c.Name, Title: c.Title, Alt: c.Alt}, c.Note, y)
+}
+
+// chartTitle writes the title of a sheet as wide as a chart, and below it that the responses are simulated, which takes
+// as many pixels more as it returns.
+func (s *sheet) chartTitle(title string, simulated bool) float64 {
+	s.text(s.typ.fit(title, 16, true, chartW-2*margin), margin, 28, 16, start, ink, true)
+	if !simulated {
+		return 0
+	}
+	s.text("simulated responses", margin, 47, textSize, start, alarm, true)
+	return 16
+}
+
+// finish writes the note from y downwards, and makes the sheet the plate's.
+func (s *sheet) finish(p Plate, note string, y float64) *Plate {
+	for _, line := range s.typ.wrap(note, smallSize, chartW-2*margin) {
 		s.text(line, margin, y, smallSize, start, faint, false)
 		y += smallSize + 5
 	}
 	s.h = y + 2
-	return &Plate{Name: c.Name, Title: c.Title, Alt: c.Alt, Width: s.w, Height: s.h, sheet: s}
+	p.Width, p.Height, p.sheet = s.w, s.h, s
+	return &p
 }
 
 // seriesColour are dark enough on white, of Okabe and Ito's: blue, vermilion, bluish green, purple.

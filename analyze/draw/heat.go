@@ -19,12 +19,7 @@ const heatRow = 18.0 // height of a row, logical pixels
 // Plot draws the matrix with its colour bar.
 func (h Heat) Plot(scale float64) *Plate {
 	s := &sheet{w: chartW, scale: scale}
-	s.text(s.typ.fit(h.Title, 16, true, chartW-2*margin), margin, 28, 16, start, ink, true)
-	top := 44.0
-	if h.Simulated {
-		s.text("simulated responses", margin, 47, textSize, start, alarm, true)
-		top += 16
-	}
+	top := 44.0 + s.chartTitle(h.Title, h.Simulated)
 	left := margin
 	for _, name := range h.Rows {
 		left = math.Max(left, margin+math.Min(150, s.typ.width(name, textSize, false)))
@@ -53,12 +48,7 @@ func (h Heat) Plot(scale float64) *Plate {
 	h.names(s, left, across, bottom)
 	s.colourScale(h.colour, h.Lo, h.Hi, h.Unit, right+18, top)
 	y := math.Max(bottom+46, top+120) + 12
-	for _, line := range s.typ.wrap(h.Note, smallSize, chartW-2*margin) {
-		s.text(line, margin, y, smallSize, start, faint, false)
-		y += smallSize + 5
-	}
-	s.h = y + 2
-	return &Plate{Name: h.Name, Title: h.Title, Alt: h.Alt, Width: s.w, Height: s.h, sheet: s}
+	return s.finish(Plate{Name: h.Name, Title: h.Title, Alt: h.Alt}, h.Note, y)
 }
 
 // colour grows darker with the value; what lies beyond the ends has theirs.

@@ -42,12 +42,7 @@ const (
 // Plot draws the rows with their colour bar.
 func (t Tiles) Plot(scale float64) *Plate {
 	s := &sheet{w: chartW, scale: scale}
-	s.text(s.typ.fit(t.Title, 16, true, chartW-2*margin), margin, 28, 16, start, ink, true)
-	y := 40.0
-	if t.Simulated {
-		s.text("simulated responses", margin, 47, textSize, start, alarm, true)
-		y += 16
-	}
+	y := 40.0 + s.chartTitle(t.Title, t.Simulated)
 	top := y + 22
 	for _, row := range t.Rows {
 		s.text(s.typ.fit(row.Label, textSize, false, chartW-2*margin), margin, y+14, textSize, start, ink, false)
@@ -59,12 +54,7 @@ func (t Tiles) Plot(scale float64) *Plate {
 	}
 	s.colourScale(t.colour, t.Lo, t.Hi, t.Unit, chartW-92, top)
 	y += 4
-	for _, line := range s.typ.wrap(t.Note, smallSize, chartW-2*margin) {
-		s.text(line, margin, y, smallSize, start, faint, false)
-		y += smallSize + 5
-	}
-	s.h = y + 2
-	return &Plate{Name: t.Name, Title: t.Title, Alt: t.Alt, Width: s.w, Height: s.h, sheet: s}
+	return s.finish(Plate{Name: t.Name, Title: t.Title, Alt: t.Alt}, t.Note, y)
 }
 
 // tile draws one photograph, its numbers, the framed cell and its name.
