@@ -38,15 +38,10 @@ type DataCurve struct{ Points []DataPoint }
 // DataCurves finds what was fitted with two or more numbers of training images (fit.images), all else being equal, and
 // measures each; nil where nothing was.
 func DataCurves(ctx context.Context, all []Fitted) ([]DataCurve, error) {
-	type key struct {
-		model, subject, protocol, method, settings string
-		seed                                       int
-	}
-	groups := map[key][]Fitted{}
-	var order []key
+	groups := map[curveKey][]Fitted{}
+	var order []curveKey
 	for _, f := range all {
-		i := &f.Mapping.Info
-		k := key{i.Model, i.Subject, i.Protocol, MethodOf(i), otherSettings(i.Swept), i.Seed}
+		k := curveOf(&f.Mapping.Info)
 		if groups[k] == nil {
 			order = append(order, k)
 		}
@@ -66,14 +61,7 @@ func DataCurves(ctx context.Context, all []Fitted) ([]DataCurve, error) {
 			if err != nil {
 				return nil, err
 			}
-			var peers []*store.Mapping
-			for _, o := range order {
-				if same := k; o.seed != k.seed {
-					same.seed = o.seed
-					peers = append(peers, withImages(groups[o], same == o, f.Mapping.Info.Images)...)
-				}
-			}
-			p.SeedDepthR = seedAgreement(f.Mapping, peers)
+			p.SeedDepthR = seedAgreement(f.Mapping, all)
 			c.Points = append(c.Points, p)
 		}
 		out = append(out, c)
@@ -81,26 +69,30 @@ func DataCurves(ctx context.Context, all []Fitted) ([]DataCurve, error) {
 	return out, nil
 }
 
+// curveKey is what the fits of a curve have in common.
+type curveKey struct {
+	model, subject, protocol, method, settings string
+	seed                                       int
+}
+
+func curveOf(i *store.FitInfo) curveKey {
+	return curveKey{i.Model, i.Subject, i.Protocol, MethodOf(i), otherSettings(i.Swept), i.Seed}
+}
+
 // otherSettings is what a sweep set besides the number of images: "fit.images=500 fit.protocol=paper".
 func otherSettings(swept string) string {
 	return strings.Join(slices.DeleteFunc(strings.Fields(swept), func(s string) bool { return strings.HasPrefix(s, "fit.images=") }), " ")
 }
 
-// withImages are those of the fits that had so many training images, none if they are not of the same kind.
-func withImages(fits []Fitted, same bool, images int) (out []*store.Mapping) {
-	for _, f := range fits {
-		if same && f.Mapping.Info.Images == images {
-			out = append(out, f.Mapping)
-		}
-	}
-	return out
-}
-
-// seedAgreement is the mean correlation of a mapping's depths with those of other seeds.
-func seedAgreement(m *store.Mapping, peers []*store.Mapping) float64 {
+// seedAgreement is the mean correlation of a mapping's depths with those of the fits that differ from it in nothing but
+// their seed.
+func seedAgreement(m *store.Mapping, all []Fitted) float64 {
 	var r []float64
-	for _, o := range peers {
-		if sameUnits(m, o) {
+	for _, f := range all {
+		o := f.Mapping
+		k := curveOf(&o.Info)
+		k.seed = m.Info.Seed
+		if o.Info.Seed != m.Info.Seed && k == curveOf(&m.Info) && o.Info.Images == m.Info.Images && sameUnits(m, o) {
 			r = append(r, stats.Pearson(depths(m, "share"), depths(o, "share")))
 		}
 	}
@@ -182,10 +174,10 @@ func DataTable(all []DataCurve) *Table {
 			i := &p.Mapping.Info
 			reason := p.Reason
 			if math.IsNaN(p.SeedDepthR) {
-				reason = strings.TrimPrefix(reason+"; one seed", "; ")
+				reason = also(reason, "one seed")
 			}
 			if math.IsNaN(p.R2.Lo) {
-				reason += "; " + noSpatial
+				reason = also(reason, noSpatial)
 			}
 			t.Add(i.Model, i.Subject, i.Seed, i.Protocol, MethodOf(i), otherSettings(i.Swept), i.Images, p.Full.Info.Images, p.Units,
 				p.R2.Estimate, p.R2.Lo, p.R2.Hi, p.R2Norm.Estimate, p.R2Norm.Lo, p.R2Norm.Hi, p.Slope.Estimate, p.Slope.Lo, p.Slope.Hi,

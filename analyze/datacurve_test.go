@@ -55,7 +55,7 @@ func TestDataCurves(t *testing.T) {
 		t.Errorf("points %+v", p)
 	}
 	text := string(DataTable(curves).CSV())
-	if strings.Contains(text, "NaN") || !strings.Contains(text, "one seed") || strings.Count(text, "\n") != 6 {
+	if strings.Contains(text, "NaN") || strings.Contains(text, `,"; `) || !strings.Contains(text, "one seed") || strings.Count(text, "\n") != 6 {
 		t.Errorf("table:\n%s", text)
 	}
 	if curves, err = DataCurves(t.Context(), all[:1]); curves != nil || err != nil {

@@ -3,6 +3,7 @@ package analyze
 import (
 	"context"
 	"math"
+	"slices"
 	"strings"
 
 	"cortexmap/internal/cortex"
@@ -49,7 +50,7 @@ func Groups(ctx context.Context, all []Fitted) ([]*Group, error) {
 	return out, nil
 }
 
-// regions fills ROIs, in the order of the first subject's.
+// regions fills ROIs, in the order of the first subject's; measure comes first.
 func (g *Group) regions(ctx context.Context) error {
 	var names []string
 	found := map[string][][]Interval{} // by name: [means][subjects]
@@ -57,10 +58,7 @@ func (g *Group) regions(ctx context.Context) error {
 	for _, b := range g.by {
 		field := &Field{off: true}
 		if bounds == BoundsSpatial {
-			var err error
-			if field, err = NewField(ctx, b.mean.input()); err != nil {
-				return err
-			}
+			field = b.field.fork()
 		}
 		rois, err := ROIs(ctx, b.mean.input(), field)
 		if err != nil {
@@ -110,14 +108,14 @@ func (g *Group) maps() {
 	}
 	depth, _ := g.over(func(f Fitted) []float64 { return depths(f.Mapping, "share") })
 	r2, sure := g.over(func(f Fitted) []float64 { return r2Of(f.Mapping) })
-	make := func(name, title, unit string, rule cortex.Rule, hi float64, x [2][]float64) {
+	add := func(name, title, unit string, rule cortex.Rule, hi float64, x [2][]float64) {
 		g.Maps = append(g.Maps, &cortex.Map{Name: name, Title: title, Unit: unit, Rule: rule, Lo: 0, Hi: hi, Values: x, Simulated: g.Of.simulated,
 			Note: "Mean over " + strings.Join(g.Subjects, ", ") + ", where at least two of them have the vertex; seeds are averaged first."})
 	}
-	make("group_depth", "Depth, mean over subjects", "depth: 0 first layer, 1 last", cortex.RuleSequential, 1, depth)
-	hi := top(nan, append(append([]float64(nil), r2[0]...), r2[1]...))
-	make("group_r2", "R², mean over subjects", "R² on test images, fraction of variance", cortex.RuleR2, hi, r2)
-	make("group_r2_called", "R², where it is above 0 over subjects", "R² on test images, fraction of variance", cortex.RuleR2, hi, sure)
+	add("group_depth", "Depth, mean over subjects", "depth: 0 first layer, 1 last", cortex.RuleSequential, 1, depth)
+	hi := top(nan, slices.Concat(r2[0], r2[1]))
+	add("group_r2", "R², mean over subjects", "R² on test images, fraction of variance", cortex.RuleR2, hi, r2)
+	add("group_r2_called", "R², where it is above 0 over subjects", "R² on test images, fraction of variance", cortex.RuleR2, hi, sure)
 	g.Maps[2].Note += " Vertices with q < 0.05: one-sided t over subjects, Benjamini and Hochberg over all vertices."
 }
 

@@ -1,6 +1,7 @@
 package analyze
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"math"
@@ -58,9 +59,10 @@ type Value struct {
 
 // subjectFits are one subject's fits, and their average.
 type subjectFits struct {
-	name string
-	mean Fitted
-	each []*store.Mapping
+	name  string
+	mean  Fitted
+	each  []*store.Mapping
+	field *Field // of the average; nil before measure
 }
 
 // Difference is the larger network minus the smaller, paired: over subjects where two or more had both, else vertex
@@ -166,13 +168,7 @@ func members(all []Fitted) (out []Member) {
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Member) int {
-		if c := strings.Compare(a.Family, b.Family); c != 0 {
-			return c
-		}
-		if a.Parameters != b.Parameters {
-			return int(max(-1, min(1, a.Parameters-b.Parameters)))
-		}
-		return a.Images - b.Images
+		return cmp.Or(cmp.Compare(a.Family, b.Family), cmp.Compare(a.Parameters, b.Parameters), cmp.Compare(a.Images, b.Images))
 	})
 	return out
 }
@@ -198,18 +194,18 @@ func (m *Member) add(f Fitted) {
 
 // measure fills Values.
 func (m *Member) measure(ctx context.Context) error {
-	fields := make([]*Field, len(m.by))
-	for k, b := range m.by {
+	for k := range m.by {
+		b := &m.by[k]
 		var err error
-		if fields[k], err = NewField(ctx, b.mean.input()); err != nil {
+		if b.field, err = NewField(ctx, b.mean.input()); err != nil {
 			return err
 		}
 	}
 	for _, q := range scalingQuantities {
 		var each []Interval
 		var spread []float64
-		for k, b := range m.by {
-			each = append(each, q.of(b.mean.input(), fields[k], q.unit(b.mean.Mapping)))
+		for _, b := range m.by {
+			each = append(each, q.of(b.mean.input(), b.field, q.unit(b.mean.Mapping)))
 			var seeds []float64
 			for _, one := range b.each {
 				in := b.mean.input()
@@ -394,7 +390,7 @@ func ScalingTable(s *Scaling) *Table {
 		for k, v := range m.Values {
 			warn := v.Reason
 			if math.IsNaN(v.SeedSD) && m.Seeds < 2 {
-				warn = strings.TrimPrefix(warn+"; one seed: no spread", "; ")
+				warn = also(warn, "one seed: no spread")
 			}
 			t.Add(m.Family, m.Model, m.Size, m.Parameters, m.Layers, m.Images, m.Method, m.Protocol, m.Settings, strings.Join(m.Subjects, " "), len(m.Subjects), m.Seeds,
 				scalingQuantities[k].name, v.Estimate, v.Lo, v.Hi, v.Kind, v.SeedSD, warn, m.Of.simulated)

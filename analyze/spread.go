@@ -27,14 +27,13 @@ const (
 // (n − d)/d is 1: Shao & Wu 1989, Annals of Statistics 17, 1176): what the choice of photographs leaves open. Neither
 // says anything about other people.
 type Spread struct {
-	Over      string // OverSeeds, OverHalves
-	Fits      int
-	Info      store.FitInfo // of the first fit
-	Sources   []string      // the fits' keys
-	Numbers   []SpreadOf
-	Disagree  float64       // part of the fitted vertices whose expected layer differs by more than two between fits; NaN without selectors
-	Maps      []*cortex.Map // mean and sd of each number, two maps each; nil without a place on a surface
-	simulated bool
+	Over     string // OverSeeds, OverHalves
+	Fits     int
+	Info     store.FitInfo // of the first fit
+	Sources  []string      // the fits' keys
+	Numbers  []SpreadOf
+	Disagree float64       // part of the fitted vertices whose expected layer differs by more than two between fits; NaN without selectors
+	Maps     []*cortex.Map // mean and sd of each number, two maps each; nil without a place on a surface
 }
 
 // SpreadOf is one number's mean and sd, a vertex each; NaN where not all fits have it.
@@ -63,7 +62,7 @@ var spreadNumbers = []struct {
 
 // NewSpread measures two or more fits. It panics on fits of different vertices or layers, as Average does.
 func NewSpread(over string, fits []*store.Mapping, g *cortex.Geometry) *Spread {
-	s := &Spread{Over: over, Fits: len(fits), Info: fits[0].Info, Disagree: nan, simulated: fits[0].Info.Simulated}
+	s := &Spread{Over: over, Fits: len(fits), Info: fits[0].Info, Disagree: nan}
 	mean := Average(fits...) // checks that the fits are alike
 	for _, f := range fits {
 		s.Sources = append(s.Sources, f.Info.Key)
@@ -223,7 +222,7 @@ func SpreadTable(s *Spread) *Table {
 		}
 		sd := stats.Present(n.SD)
 		t.Add(i.Model, i.Subject, i.Protocol, MethodOf(i), i.Swept, s.Over, s.Fits, n.Name, stats.Mean(stats.Present(n.Mean)), stats.Mean(sd),
-			stats.Quantile(sd, 0.5), stats.Quantile(sd, 0.95), disagree, len(sd), s.simulated)
+			stats.Quantile(sd, 0.5), stats.Quantile(sd, 0.95), disagree, len(sd), i.Simulated)
 	}
 	return t
 }

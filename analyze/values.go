@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"math"
+	"strings"
 
 	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
@@ -65,6 +66,9 @@ func pick(x []float64, at []int) (out []float64, kept []int) {
 
 // Interval is an estimate with its 95 % bounds, NaN where they are not known.
 type Interval = stats.Interval
+
+// also adds a reason to those that there are.
+func also(reasons, more string) string { return strings.TrimPrefix(reasons+"; "+more, "; ") }
 
 // Summary is a mapping in a few numbers, over its fitted units.
 type Summary struct {
