@@ -76,15 +76,8 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 	if r.Regions != nil {
 		r.Tables = append(r.Tables, RegionLayerTable(in.Mapping, r.Regions))
 	}
-	switch {
-	case in.Mapping.Selector == nil:
-	case len(in.Hierarchy.Levels) == 0:
-		r.Tables = append(r.Tables, AlignmentTable(in, unordered()))
-	default:
-		if r.Alignment, err = Align(ctx, in, field); err != nil {
-			return nil, err
-		}
-		r.Tables = append(r.Tables, AlignmentTable(in, r.Alignment), LevelTable(in, r.Alignment))
+	if err := r.align(ctx, in, field); err != nil {
+		return nil, err
 	}
 	if in.Mapping.Truth != nil {
 		rec := Recover(in.Mapping)
@@ -119,6 +112,21 @@ func Run(ctx context.Context, in Input) (*Results, error) {
 	}
 	r.Warnings = warnings(in, r)
 	return r, nil
+}
+
+// align adds the alignment of a mapping with selectors.
+func (r *Results) align(ctx context.Context, in Input, field *Field) (err error) {
+	switch {
+	case in.Mapping.Selector == nil:
+	case len(in.Hierarchy.Levels) == 0:
+		r.Tables = append(r.Tables, AlignmentTable(in, unordered()))
+	default:
+		if r.Alignment, err = Align(ctx, in, field); err != nil {
+			return err
+		}
+		r.Tables = append(r.Tables, AlignmentTable(in, r.Alignment), LevelTable(in, r.Alignment))
+	}
+	return nil
 }
 
 // identify adds the columns method and ablation, without which the rows of a run's mappings can't be told apart.
