@@ -72,7 +72,7 @@ func unordered() (out []Alignment) {
 
 // undefined is an alignment without numbers.
 func undefined(quantity, over string, reasons ...string) Alignment {
-	return Alignment{Quantity: quantity, Over: over, B0: nan, B1: nan, R: nan, Tau: nan, Slope: stats.Interval{Estimate: nan, Lo: nan, Hi: nan}, Reasons: reasons}
+	return Alignment{Quantity: quantity, Over: over, B0: nan, B1: nan, R: nan, Tau: nan, Slope: bare(nan), Reasons: reasons}
 }
 
 // align fits one line. The slope is a weighted sum of the vertices' depths, and its interval follows from

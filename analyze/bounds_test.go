@@ -2,6 +2,7 @@ package analyze
 
 import (
 	"math"
+	"strings"
 	"testing"
 
 	"cortexmap/internal/store"
@@ -69,4 +70,32 @@ func TestShuffledMedian(t *testing.T) {
 	near(t, "the control's", column(Input{Mapping: m, Shuffled: control}).(float64), 0.015, 1e-8)
 	m.Info.Scores = store.Scores{"r_shuffled_median": 0.5}
 	near(t, "the fit's own", column(Input{Mapping: m}).(float64), 0.5, 0)
+}
+
+// TestLimits: what is said of spatial intervals knows how many subjects there are.
+func TestLimits(t *testing.T) {
+	one := []Value{{Interval: bare(1), Kind: "spatial"}}
+	for _, c := range []struct {
+		subjects []string
+		want     string
+	}{
+		{[]string{"s1"}, "One subject: "},
+		{[]string{"s1", "s2"}, "the cortices of these subjects"},
+	} {
+		s := Scaling{Members: []Member{{Subjects: c.subjects, Seeds: 2, Values: one}}}
+		if got := strings.Join(s.Limits(), " "); !strings.Contains(got, c.want) || strings.Contains(got, "One subject: ") != (len(c.subjects) == 1) {
+			t.Errorf("%v: %s", c.subjects, got)
+		}
+	}
+}
+
+// TestLeastP: no p over subjects is 0, however sure twenty of them are.
+func TestLeastP(t *testing.T) {
+	var each []Interval
+	for i := range 20 {
+		each = append(each, bare(1+1e-6*float64(i)))
+	}
+	if p := pOfDifference(each, over(each, BoundsAuto)); p != leastP {
+		t.Errorf("p = %v, want %v", p, leastP)
+	}
 }

@@ -41,7 +41,7 @@ const noSpatial = "no place on a surface, too few units, or analyze.interval: su
 
 // LackingControl is a row without numbers, and why.
 func LackingControl(name, reason string) Control {
-	return Control{Control: name, What: "r2", Value: nan, Null: nan, Gain: Interval{Estimate: nan, Lo: nan, Hi: nan}, P: nan, Q: nan, Reason: reason}
+	return Control{Control: name, What: "r2", Value: nan, Null: nan, Gain: bare(nan), P: nan, Q: nan, Reason: reason}
 }
 
 // CompareControl sets a mapping beside its control: R² of all units and of each region, with the spatial interval of
@@ -217,13 +217,13 @@ func levelsOf(in Input) []float64 {
 
 // ControlTable is controls.csv.
 func ControlTable(m *store.Mapping, rows []Control) *Table {
-	t := &Table{Name: "controls", Title: "Controls", Note: "random_weights: the same graph, its weights drawn anew. shuffled: refitted with the responses given to other images. spin: maps turned on the sphere; lo and hi are then the null's middle 95 %.", Columns: []Column{
-		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", ""}, {"ablation", "what is taken away"}, {"control", "random_weights, shuffled, spin"}, {"what", "r2, slope, vertices_q05 (part of the units above the shuffled fit’s, FDR 0.05), or the maps compared (r)"},
+	t := &Table{Name: "controls", Title: "Controls", Note: "random_weights: the same graph, its weights drawn anew. shuffled: refitted with the responses given to other images. spin: maps turned on the sphere; lo and hi are then the null's middle 95 %.", Columns: fitColumns([]Column{
+		{"control", "random_weights, shuffled, spin"}, {"what", "r2, slope, vertices_q05 (part of the units above the shuffled fit’s, FDR 0.05), or the maps compared (r)"},
 		{"roi", "region; empty: all units"}, {"value", "of the mapping"}, {"control_value", "of the control; the null’s mean"}, {"difference", "value − control_value"}, {"lo", "95 % spatial interval of the difference"}, {"hi", ""},
 		{"p", "two-sided; 1e-15 is that or less"}, {"q", "false discovery rate"}, {"n", "units compared, or draws of the null"}, {"reason", "of what is missing"}, simulatedColumn,
-	}}
+	})}
 	for _, r := range rows {
-		t.Add(m.Info.Model, m.Info.Subject, m.Info.Seed, m.Info.Protocol, m.Info.Method, ablationOf(&m.Info), r.Control, r.What, r.ROI, r.Value, r.Null, r.Gain.Estimate, r.Gain.Lo, r.Gain.Hi, r.P, r.Q, r.N, r.Reason, m.Info.Simulated)
+		t.Add(fitCells(&m.Info, r.Control, r.What, r.ROI, r.Value, r.Null, r.Gain.Estimate, r.Gain.Lo, r.Gain.Hi, r.P, r.Q, r.N, r.Reason, m.Info.Simulated)...)
 	}
 	return t
 }

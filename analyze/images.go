@@ -290,7 +290,7 @@ type ImageDifference struct {
 // DifferImages subtracts the scores of one mapping from those of another, which were drawn alike.
 func DifferImages(of, from []ImageScore) []ImageDifference {
 	var out []ImageDifference
-	at := map[string][]int{}
+	var p []float64 // of regions
 	for _, a := range of {
 		k := slices.IndexFunc(from, func(b ImageScore) bool { return b.ROI == a.ROI && b.Measure == a.Measure })
 		if k < 0 {
@@ -312,19 +312,13 @@ func DifferImages(of, from []ImageScore) []ImageDifference {
 			}
 			d.Interval, d.P = stats.CorrectedInterval(d.Estimate, draws, d.NPhotos, 0.95)
 		}
-		if d.ROI != "" {
-			at[d.Measure] = append(at[d.Measure], len(out))
+		out, p = append(out, d), append(p, d.P)
+		if d.ROI == "" {
+			p[len(p)-1] = nan
 		}
-		out = append(out, d)
 	}
-	for _, list := range at {
-		p := make([]float64, len(list))
-		for k, i := range list {
-			p[k] = out[i].P
-		}
-		for k, q := range stats.FDR(p) {
-			out[list[k]].Q = q
-		}
+	for i, q := range fdrWithin(p, func(i int) string { return out[i].Measure }) {
+		out[i].Q = q
 	}
 	return out
 }
@@ -334,14 +328,13 @@ func ImageTable(in Input, scores []ImageScore) *Table {
 	i := &in.Mapping.Info
 	t := &Table{Name: "scores", Title: "Scores and their intervals over test images",
 		Note: "Photographs drawn anew with replacement, all windows of one together: how far this fit's score could move on other photographs of the kind. Nothing of other fits or people; ceilings are taken as known.",
-		Columns: []Column{
-			{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", ""}, {"ablation", "what is taken away"},
+		Columns: fitColumns([]Column{
 			{"roi", "region; empty: all fitted units"}, {"measure", "r2, r (Pearson), r2_norm (R² / noise ceiling)"},
 			{"n_vertices", "fitted units that have the score"}, {"n_images", "test images"}, {"n_photos", "photographs that they were cut from"},
 			{"mean", "over units"}, {"lo", "95 % over photographs"}, {"hi", "95 % over photographs"}, {"draws", "of photographs"}, {"reason", "of what is missing"}, simulatedColumn,
-		}}
+		})}
 	for _, s := range scores {
-		t.Add(i.Model, i.Subject, i.Seed, i.Protocol, i.Method, ablationOf(i), s.ROI, s.Measure, s.NVertices, s.NImages, s.NPhotos, s.Estimate, s.Lo, s.Hi, s.Draws(), s.Reason, i.Simulated)
+		t.Add(fitCells(i, s.ROI, s.Measure, s.NVertices, s.NImages, s.NPhotos, s.Estimate, s.Lo, s.Hi, s.Draws(), s.Reason, i.Simulated)...)
 	}
 	return t
 }
@@ -351,15 +344,14 @@ func ImageDifferenceTable(of, from *store.Mapping, all []ImageDifference) *Table
 	i, f := &of.Info, &from.Info
 	t := &Table{Name: "score_differences", Title: "Scores beside those of the first mapping, on the same photographs",
 		Note: "Mean score of this mapping minus the first one's of the same subject, units and test images; photographs drawn anew for both together.",
-		Columns: []Column{
-			{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", ""}, {"ablation", "what is taken away"},
+		Columns: fitColumns([]Column{
 			{"from_model", "of the first mapping"}, {"from_seed", ""}, {"from_method", ""}, {"from_ablation", ""},
 			{"roi", "region; empty: all fitted units"}, {"measure", "r2, r, r2_norm"}, {"n_photos", "photographs among the test images"},
 			{"difference", "this − first"}, {"lo", "95 % over photographs"}, {"hi", "95 % over photographs"},
 			{"p", "two-sided, of no difference"}, {"q", "false discovery rate, over the regions"}, {"reason", "of what is missing"}, simulatedColumn,
-		}}
+		})}
 	for _, d := range all {
-		t.Add(i.Model, i.Subject, i.Seed, i.Protocol, i.Method, ablationOf(i), f.Model, f.Seed, f.Method, ablationOf(f), d.ROI, d.Measure, d.NPhotos, d.Estimate, d.Lo, d.Hi, d.P, d.Q, d.Reason, i.Simulated)
+		t.Add(fitCells(i, f.Model, f.Seed, f.Method, ablationOf(f), d.ROI, d.Measure, d.NPhotos, d.Estimate, d.Lo, d.Hi, d.P, d.Q, d.Reason, i.Simulated)...)
 	}
 	return t
 }

@@ -58,18 +58,17 @@ func (l Look) Most() int { return slices.Index(l.Share, slices.Max(l.Share)) }
 
 // LookTable is image_points.csv: a row a region and cell that any unit looks at.
 func LookTable(m *store.Mapping, all []Look) *Table {
-	t := &Table{Name: "image_points", Title: "Where regions look", Columns: []Column{
-		{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"roi", ""}, {"n_vertices", "fitted units with an image point"},
+	t := &Table{Name: "image_points", Title: "Where regions look", Columns: fitColumns([]Column{
+		{"roi", ""}, {"n_vertices", "fitted units with an image point"},
 		{"x", "middle of the cell, −1 left edge of the picture, 1 right"}, {"y", "−1 top edge, 1 bottom"}, {"share", "of those units, 0..1"}, simulatedColumn,
-	}}
+	})}
 	middle := func(k int) float64 { return 2*(float64(k)+0.5)/lookCells - 1 }
 	for _, l := range all {
 		for k, x := range l.Share {
 			if x > 0 {
-				t.Add(m.Info.Model, m.Info.Subject, m.Info.Seed, m.Info.Protocol, l.ROI, l.NUnits, middle(k%lookCells), middle(k/lookCells), x, m.Info.Simulated)
+				t.Add(fitCells(&m.Info, l.ROI, l.NUnits, middle(k%lookCells), middle(k/lookCells), x, m.Info.Simulated)...)
 			}
 		}
 	}
-	identify(t, &m.Info)
 	return t
 }

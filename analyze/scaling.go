@@ -327,7 +327,7 @@ func pOfDifference(each []Interval, v Value) float64 {
 	if !(sd > 0) {
 		return pOf(v.Estimate, sd)
 	}
-	return 2 * (1 - stats.TCDF(math.Abs(v.Estimate)/sd*math.Sqrt(float64(len(x))), float64(len(x)-1)))
+	return max(leastP, 2*(1-stats.TCDF(math.Abs(v.Estimate)/sd*math.Sqrt(float64(len(x))), float64(len(x)-1))))
 }
 
 // label tells networks of one name apart by what a sweep set.
@@ -335,19 +335,15 @@ func (n Network) label() string { return strings.TrimSpace(n.Model + " " + n.Set
 
 // discover fills Q, over the pairs of a family and quantity.
 func (s *Scaling) discover() {
-	at := map[string][]int{}
-	for i, d := range s.Differences {
-		key := fmt.Sprint(d.Family, "\n", d.Quantity, "\n", d.Method, "\n", d.Simulated)
-		at[key] = append(at[key], i)
+	var p []float64
+	for _, d := range s.Differences {
+		p = append(p, d.P)
 	}
-	for _, list := range at {
-		p := make([]float64, len(list))
-		for k, i := range list {
-			p[k] = s.Differences[i].P
-		}
-		for k, q := range stats.FDR(p) {
-			s.Differences[list[k]].Q = q
-		}
+	for i, q := range fdrWithin(p, func(i int) string {
+		d := &s.Differences[i]
+		return fmt.Sprint(d.Family, "\n", d.Quantity, "\n", d.Method, "\n", d.Simulated)
+	}) {
+		s.Differences[i].Q = q
 	}
 }
 
@@ -355,7 +351,11 @@ func (s *Scaling) discover() {
 func (s *Scaling) Limits() (out []string) {
 	for _, m := range s.Members {
 		for _, v := range m.Values {
-			if v.Kind == "spatial" {
+			switch {
+			case v.Kind != "spatial":
+			case len(m.Subjects) > 1:
+				out = append(out, "Spatial intervals and tests speak of the cortices of these subjects, not of other people.")
+			default:
 				out = append(out, "One subject: intervals and tests say whether the networks differ on this cortex by more than its smoothness alone would make them. Nothing is said of other people; that needs two subjects at the very least, and eight would be better.")
 			}
 		}

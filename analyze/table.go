@@ -37,6 +37,15 @@ func (t *Table) Add(cells ...any) {
 	t.Rows = append(t.Rows, cells)
 }
 
+// fitColumns begin the tables whose rows are of one fit, and fitCells their rows.
+func fitColumns(more []Column) []Column {
+	return append([]Column{{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", ""}, {"ablation", "what is taken away"}}, more...)
+}
+
+func fitCells(i *store.FitInfo, more ...any) []any {
+	return append([]any{i.Model, i.Subject, i.Seed, i.Protocol, i.Method, ablationOf(i)}, more...)
+}
+
 // Column is the index of a column, -1 if there is none of that name.
 func (t *Table) Column(name string) int {
 	for i, c := range t.Columns {

@@ -338,17 +338,16 @@ func TopChannelTable(m *store.Mapping, all []TopChannel, pictures int) *Table {
 	i := &m.Info
 	t := &Table{Name: "top_channels", Title: "Channels that regions read most, and the photographs that drive them",
 		Note: "In the layer with the region's largest share. A channel is one of the bottleneck's, and another fit has others: only what it shows can be compared. Heat is the channel's standard score over all cells of all pictures stored on native grids, its sign such that more heat is more response.",
-		Columns: []Column{
-			{"model", "network"}, {"subject", ""}, {"seed", "of the fit"}, {"protocol", ""}, {"method", ""}, {"ablation", "what is taken away"},
+		Columns: fitColumns([]Column{
 			{"roi", "region, FAMILY/NAME"}, {"n_vertices", "fitted units in it"}, {"layer", "0-based index"}, {"name", "of the layer"}, {"share", "of the layer, mean over the region"},
 			{"rank", "of the channel in the region, by |weight|, from 1"}, {"channel", "0-based, of the bottleneck"}, {"weight", "mean readout of the region × SD of the channel: response for one SD"},
 			{"place", "of the photograph, by peak, from 1"}, {"picture", "file, and its window"}, {"peak", "largest heat of any cell, SDs"},
 			{"x", "of that cell, −1 left edge … 1 right edge"}, {"y", "−1 top edge … 1 bottom edge"}, {"rows", "of the layer's grid"}, {"columns", ""}, {"n_pictures", "stored on native grids"}, simulatedColumn,
-		}}
+		})}
 	for _, c := range all {
 		for k, p := range c.Peaks {
-			t.Add(i.Model, i.Subject, i.Seed, i.Protocol, i.Method, ablationOf(i), c.ROI, c.NVertices, c.Layer, c.Name, c.Share, c.Rank, c.Channel, c.Weight,
-				k+1, p.Picture.Name, p.Value, p.X, p.Y, p.Grid[0], p.Grid[1], pictures, i.Simulated)
+			t.Add(fitCells(i, c.ROI, c.NVertices, c.Layer, c.Name, c.Share, c.Rank, c.Channel, c.Weight,
+				k+1, p.Picture.Name, p.Value, p.X, p.Y, p.Grid[0], p.Grid[1], pictures, i.Simulated)...)
 		}
 	}
 	return t

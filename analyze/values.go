@@ -4,6 +4,7 @@ import (
 	"math"
 	"strings"
 
+	"cortexmap/internal/cortex"
 	"cortexmap/internal/stats"
 	"cortexmap/internal/store"
 )
@@ -62,6 +63,21 @@ func pick(x []float64, at []int) (out []float64, kept []int) {
 		}
 	}
 	return out, kept
+}
+
+// fdrWithin are the false discovery rates of p, over those of equal keys; NaN stays.
+func fdrWithin(p []float64, key func(i int) string) []float64 {
+	q, at := cortex.NoData(len(p)), map[string][]int{}
+	for i := range p {
+		at[key(i)] = append(at[key(i)], i)
+	}
+	for _, list := range at {
+		tested, kept := pick(p, list)
+		for k, x := range stats.FDR(tested) {
+			q[kept[k]] = x
+		}
+	}
+	return q
 }
 
 // Interval is an estimate with its 95 % bounds, NaN where they are not known.
