@@ -173,6 +173,16 @@ func members(all []Fitted) (out []Member) {
 	return out
 }
 
+// Value is one of the quantities compared, by its name in scaling.csv; a name that is none is a bug.
+func (m Member) Value(quantity string) Value {
+	for k, q := range scalingQuantities {
+		if q.name == quantity {
+			return m.Values[k]
+		}
+	}
+	panic("analyze: no quantity " + quantity)
+}
+
 // Simulated says whether its subjects' responses are.
 func (m Member) Simulated() bool { return m.Of.simulated }
 

@@ -1,8 +1,6 @@
 package report
 
 import (
-	"math"
-
 	"cortexmap/analyze"
 	"cortexmap/analyze/draw"
 )
@@ -22,34 +20,19 @@ func DataSection(all []analyze.DataCurve) Section {
 	for _, c := range all {
 		a, b := draw.Series{Name: c.Name(), Join: true}, draw.Series{Name: c.Name(), Join: true}
 		for _, p := range c.Points {
-			x := math.Log10(float64(max(1, p.Mapping.Info.Images)))
+			x := logarithm(int64(p.Mapping.Info.Images))
 			a.X, a.Y, a.Lo, a.Hi = append(a.X, x), append(a.Y, p.R2.Estimate), append(a.Lo, p.R2.Lo), append(a.Hi, p.R2.Hi)
 			b.X, b.Y = append(b.X, x), append(b.Y, p.DepthR)
 			s.Simulated = s.Simulated || p.Mapping.Info.Simulated
-			r2.XTicks = imageTick(r2.XTicks, x, p.Mapping.Info.Images)
+			r2.XTicks = ticked(r2.XTicks, x, count(p.Mapping.Info.Images))
 		}
 		r2.Series, depth.Series = append(r2.Series, a), append(depth.Series, b)
 	}
 	depth.XTicks = r2.XTicks
 	for _, c := range []draw.Chart{r2, depth} {
 		c.XLabel, c.YLo, c.YHi, c.Simulated, c.Alt = "training images, logarithmic", nan, nan, s.Simulated, c.Title+". The table has every number."
-		c.XLo, c.XHi = c.XTicks[0].At, c.XTicks[0].At
-		for _, t := range c.XTicks {
-			c.XLo, c.XHi = math.Min(c.XLo, t.At), math.Max(c.XHi, t.At)
-		}
-		air := (c.XHi - c.XLo) / 12
-		c.XLo, c.XHi = c.XLo-air, c.XHi+air
+		c.XLo, c.XHi = ends(c.XTicks)
 		s.Charts = append(s.Charts, Chart{Drawing: c, Numbers: "tables/data_curve.csv"})
 	}
 	return s
-}
-
-// imageTick adds a place on the axis of training images, once.
-func imageTick(ticks []draw.Tick, at float64, images int) []draw.Tick {
-	for _, t := range ticks {
-		if t.At == at {
-			return ticks
-		}
-	}
-	return append(ticks, draw.Tick{At: at, Name: whole(images).Text})
 }

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -24,29 +25,42 @@ func ScalingSections(s *analyze.Scaling) []Section {
 		{Column: "difference", Head: "Difference", Lo: "lo", Hi: "hi"}, {Column: "interval", Head: "Interval over"}, {Column: "p", Head: "p"}, {Column: "q", Head: "q"}}
 	return []Section{
 		{ID: "scaling", Title: "Networks by size", Simulated: simulated, Text: s.Limits(), Charts: scalingCharts(s), Table: t, Show: shown,
-			Methods: []string{"Networks of a family are compared by the mean over subjects of each one's mean over seeds; with two or more subjects intervals and tests are of Student's t over subjects, paired, else spatial on the one subject's cortex. q: Benjamini and Hochberg over the family's pairs."}},
+			Methods: []string{"Networks of a family are compared by the mean over subjects of each one's mean over seeds; intervals and tests are of Student's t over subjects, paired, or spatial on the cortices of these, as the tables say. q: Benjamini and Hochberg over the family's pairs."}},
 		{ID: "scaling-tests", Title: "Larger against smaller", Simulated: simulated, Table: tests, Show: compared},
 	}
 }
 
-// scalingCharts plot each quantity against what grows: parameters, layers, training pictures.
-func scalingCharts(s *analyze.Scaling) (out []Chart) {
-	axes := []struct {
-		name, label string
-		of          func(analyze.Member) float64
-	}{
-		{"params", "parameters of the network, logarithmic", func(m analyze.Member) float64 { return math.Log10(float64(max(1, m.Parameters))) }},
-		{"layers", "layers of the network", func(m analyze.Member) float64 { return float64(m.Layers) }},
-		{"images", "training pictures, logarithmic", func(m analyze.Member) float64 { return math.Log10(float64(max(1, m.Images))) }},
+// growth is what networks of a family grow in.
+type growth struct {
+	name, label string // label is the axis's, for people
+	of          func(analyze.Member) float64
+	tick        func(analyze.Member) string
+}
+
+var growths = []growth{
+	{"params", "parameters of the network, logarithmic", func(m analyze.Member) float64 { return logarithm(m.Parameters) }, sizeName},
+	{"layers", "layers of the network", func(m analyze.Member) float64 { return float64(m.Layers) }, func(m analyze.Member) string { return strconv.Itoa(m.Layers) }},
+	{"images", "training pictures, logarithmic", func(m analyze.Member) float64 { return logarithm(int64(m.Images)) }, func(m analyze.Member) string { return strconv.Itoa(m.Images) }},
+}
+
+// sizeName is a network's size for people, its parameters where it has none.
+func sizeName(m analyze.Member) string {
+	if m.Size != "" {
+		return m.Size
 	}
-	for k, q := range []struct{ name, title, unit string }{
-		{"r2_mean", "Prediction", "mean R² over units (fraction of variance)"}, {"r2_norm_mean", "", ""}, {"slope_share", "Hierarchy slope", "slope over levels (depth of shares, 0..1)"},
+	return fmt.Sprintf("%.1f M", float64(m.Parameters)/1e6)
+}
+
+// logarithm is the place of a count on a logarithmic axis.
+func logarithm(n int64) float64 { return math.Log10(float64(max(1, n))) }
+
+// scalingCharts plot R² and the slope against what grows: parameters, layers, training pictures.
+func scalingCharts(s *analyze.Scaling) (out []Chart) {
+	for _, q := range []struct{ name, title, unit string }{
+		{"r2_mean", "Prediction", "mean R² over units (fraction of variance)"}, {"slope_share", "Hierarchy slope", "slope over levels (depth of shares, 0..1)"},
 	} {
-		if q.title == "" {
-			continue
-		}
-		for _, axis := range axes {
-			if c, ok := scalingChart(s, k, axis.of); ok {
+		for _, axis := range growths {
+			if c, ok := scalingChart(s, q.name, axis); ok {
 				c.Name, c.Title, c.XLabel, c.YLabel = "scaling_"+q.name+"_"+axis.name, q.title+" against "+strings.TrimSuffix(axis.label, ", logarithmic"), axis.label, q.unit
 				c.Alt = c.Title + ". The table has every network."
 				out = append(out, Chart{Drawing: c, Numbers: "tables/scaling.csv"})
@@ -57,11 +71,11 @@ func scalingCharts(s *analyze.Scaling) (out []Chart) {
 }
 
 // scalingChart has a series a family, method and kind of subject; false where nothing grows along the axis.
-func scalingChart(s *analyze.Scaling, k int, x func(analyze.Member) float64) (c draw.Chart, ok bool) {
-	c = draw.Chart{XLo: math.Inf(1), XHi: math.Inf(-1), YLo: math.NaN(), YHi: math.NaN(), Note: "Bars: 95 %, over subjects where there are two or more, else over one subject's cortex; none where its units have no place on a surface."}
+func scalingChart(s *analyze.Scaling, quantity string, axis growth) (c draw.Chart, ok bool) {
+	c = draw.Chart{YLo: nan, YHi: nan, Note: "Bars: 95 %, over subjects or over their cortices, as the table says; none where units have no place on a surface."}
 	place := map[string]int{}
 	for _, m := range s.Members {
-		v := m.Values[k]
+		v := m.Value(quantity)
 		if math.IsNaN(v.Estimate) {
 			continue
 		}
@@ -73,34 +87,31 @@ func scalingChart(s *analyze.Scaling, k int, x func(analyze.Member) float64) (c 
 			c.Series = append(c.Series, draw.Series{Name: name, Join: true})
 		}
 		series := &c.Series[at]
-		px := x(m)
-		series.X, series.Y, series.Lo, series.Hi = append(series.X, px), append(series.Y, v.Estimate), append(series.Lo, v.Lo), append(series.Hi, v.Hi)
-		c.XLo, c.XHi = math.Min(c.XLo, px), math.Max(c.XHi, px)
+		x := axis.of(m)
+		series.X, series.Y, series.Lo, series.Hi = append(series.X, x), append(series.Y, v.Estimate), append(series.Lo, v.Lo), append(series.Hi, v.Hi)
 		c.Simulated = c.Simulated || m.Simulated()
-		known := false
-		for _, t := range c.XTicks {
-			known = known || t.At == px
-		}
-		if !known {
-			c.XTicks = append(c.XTicks, draw.Tick{At: px, Name: tickName(m, px)})
-		}
+		c.XTicks = ticked(c.XTicks, x, axis.tick(m))
 	}
-	air := (c.XHi - c.XLo) / 12
-	c.XLo, c.XHi = c.XLo-air, c.XHi+air
-	return c, air > 0
+	c.XLo, c.XHi = ends(c.XTicks)
+	return c, len(c.XTicks) > 1
 }
 
-// tickName is the network's size where that is what grows, else the number.
-func tickName(m analyze.Member, x float64) string {
-	switch {
-	case x == float64(m.Layers):
-		return strconv.Itoa(m.Layers)
-	case x == math.Log10(float64(max(1, m.Images))):
-		return strconv.Itoa(m.Images)
-	case m.Size != "":
-		return m.Size
+// ticked adds a place on an axis, once.
+func ticked(ticks []draw.Tick, at float64, name string) []draw.Tick {
+	if slices.ContainsFunc(ticks, func(t draw.Tick) bool { return t.At == at }) {
+		return ticks
 	}
-	return fmt.Sprintf("%.1f M", float64(m.Parameters)/1e6)
+	return append(ticks, draw.Tick{At: at, Name: name})
+}
+
+// ends are those of an axis with some air beyond its ticks.
+func ends(ticks []draw.Tick) (lo, hi float64) {
+	lo, hi = math.Inf(1), math.Inf(-1)
+	for _, t := range ticks {
+		lo, hi = min(lo, t.At), max(hi, t.At)
+	}
+	air := (hi - lo) / 12
+	return lo - air, hi + air
 }
 
 // GroupSections are the tables of a group over subjects: the whole cortex, and its regions.

@@ -3,7 +3,6 @@ package report
 import (
 	"fmt"
 	"math"
-	"strings"
 
 	"cortexmap/analyze"
 	"cortexmap/analyze/draw"
@@ -52,7 +51,7 @@ func layerHeat(r Run, name, title, unit string, rows []analyze.MatrixRow) draw.H
 	}
 	var all []float64
 	for _, row := range rows {
-		h.Rows, h.Values, h.Marks = append(h.Rows, row.ROI[strings.LastIndex(row.ROI, "/")+1:]), append(h.Values, row.Values), append(h.Marks, row.Best)
+		h.Rows, h.Values, h.Marks = append(h.Rows, last(row.ROI)), append(h.Values, row.Values), append(h.Marks, row.Best)
 		all = append(all, row.Values...)
 	}
 	h.Lo, h.Hi = 0, 0

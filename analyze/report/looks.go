@@ -23,7 +23,7 @@ func LookSection(m *store.Mapping, all []analyze.Look, picture image.Image, file
 			t.Rows = append(t.Rows, draw.TileRow{})
 		}
 		row := &t.Rows[len(t.Rows)-1]
-		name, most := l.ROI[strings.LastIndex(l.ROI, "/")+1:], l.Share[l.Most()]
+		name, most := last(l.ROI), l.Share[l.Most()]
 		heat := make([]float64, len(l.Share))
 		for i, x := range l.Share {
 			heat[i] = x / most

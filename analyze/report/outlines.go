@@ -17,7 +17,7 @@ import (
 func Outlines(g *cortex.Geometry, m *store.Mapping, h analyze.Hierarchy) []draw.Outline {
 	var out []draw.Outline
 	for _, full := range regions(m, h) {
-		o := draw.Outline{Name: full[strings.LastIndex(full, "/")+1:]}
+		o := draw.Outline{Name: last(full)}
 		for side, hemi := range g.Hemis {
 			o.In[side] = make([]bool, hemi.N())
 		}
@@ -38,7 +38,7 @@ func Parcellation(g *cortex.Geometry, h analyze.Hierarchy, fsys fs.FS, lh, rh st
 	place, count := map[string]int{}, map[string]int{}
 	var all []draw.Outline
 	for _, roi := range h.ROIs() {
-		name := roi[strings.LastIndex(roi, "/")+1:]
+		name := last(roi)
 		if _, twice := place[name]; !twice {
 			place[name] = len(all)
 			all = append(all, draw.Outline{Name: name})

@@ -489,7 +489,7 @@ func roiTable(r Run) *table {
 	columns := [][2]string{{"r2_mean", "R²"}, {"r2_norm_mean", "R² / ceiling"}, {"ceiling_mean", "Ceiling"}, {"depth_mean", "Depth (0..1)"}, {"layer_expected_mean", "Expected layer (index)"},
 		{"local_share_mean", "Local share (0..1)"}, {"space_x_mean", "x (−1..1, right)"}, {"space_y_mean", "y (−1..1, down)"}, {"ecc_mean", "Eccentricity (°)"}}
 	for _, roi := range r.Results.ROIs {
-		t.Rows = append(t.Rows, []cell{text(roi.Name[strings.LastIndex(roi.Name, "/")+1:]), whole(roi.NVertices)})
+		t.Rows = append(t.Rows, []cell{text(last(roi.Name)), whole(roi.NVertices)})
 	}
 	for _, c := range columns {
 		known := slices.ContainsFunc(r.Results.ROIs, func(roi analyze.ROI) bool { return !math.IsNaN(roi.Mean(c[0]).Estimate) })
@@ -517,7 +517,7 @@ func clusterTable(r Run) *table {
 		var names []string
 		for _, o := range c.Overlaps {
 			if o.Cluster == k && o.ROI != "" && len(names) < 4 {
-				names = append(names, fmt.Sprintf("%s %s", o.ROI[strings.LastIndex(o.ROI, "/")+1:], short(o.Dice)))
+				names = append(names, fmt.Sprintf("%s %s", last(o.ROI), short(o.Dice)))
 			}
 		}
 		t.Rows = append(t.Rows, []cell{{Text: fmt.Sprint(k + 1), Number: true}, whole(n), text(strings.Join(names, ", "))})

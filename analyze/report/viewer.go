@@ -401,7 +401,7 @@ func (p *packer) rows(out *runJSON, g *cortex.Geometry, m *store.Mapping, column
 func regionNames(v *store.Vertex) string {
 	var names []string
 	for _, full := range v.ROIs {
-		names = append(names, full[strings.LastIndex(full, "/")+1:])
+		names = append(names, last(full))
 	}
 	return strings.Join(names, ", ")
 }
