@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strings"
 
@@ -46,6 +47,8 @@ func methods(r Run) []string {
 	}
 	if len(r.Results.Alignment) > 0 {
 		add("Alignment is the least-squares line of depth on place along the hierarchy “%s” (%s): b0 and b1 are its values at the first and the last level, slope = b1 − b0. This is cortexmap’s definition; the publication’s own is not known to us.", r.Hierarchy.Name, levelNames(r))
+	}
+	if slices.ContainsFunc(r.Results.Alignment, func(a analyze.Alignment) bool { return !math.IsNaN(a.Slope.Lo) }) {
 		add("Intervals are 95 %% and spatial: they follow from a covariance over the distance along the cortex that is fitted to the residuals within each hemisphere. They concern this one subject and this one fit, not people and not other seeds.")
 	}
 	if c := r.Results.Clusters; c != nil && len(c.Size) > 0 {
