@@ -103,7 +103,7 @@ func (s *Slurm) Execute(ctx context.Context, g *Graph) error {
 	for _, kind := range g.Kinds() {
 		if err := sub.kind(ctx, kind, byKind[kind]); err != nil {
 			var no *refused
-			if errors.As(err, &no) && sub.submitted > 0 {
+			if errors.As(err, &no) && no.limit() && sub.submitted > 0 {
 				return fault.Machinef("Slurm takes no more: %d of %d tasks are submitted: %s", sub.submitted, all, no.why).
 					Remedy("the same command submits the rest when some of these are done")
 			}

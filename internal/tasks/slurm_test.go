@@ -26,7 +26,7 @@ func site(t *testing.T) (limit func(n int)) {
 		"scontrol": `echo "Configuration data"; echo "MaxArraySize            = 4"`,
 		"squeue":   `cat queue 2>/dev/null; true`,
 		"sbatch": `
-for word; do case $word in --array=0-*) last=${word#--array=0-}; last=${last%\%*};; esac; done
+for word; do case $word in --partition=nowhere) echo "Batch job submission failed: Invalid partition name specified" >&2; exit 1;; --array=0-*) last=${word#--array=0-}; last=${last%\%*};; esac; done
 [ "$last" -lt 4 ] || { echo "Batch job submission failed: Invalid job array specification" >&2; exit 1; }
 touch queue
 [ $(($(wc -l <queue) + last + 1)) -le "$(cat limit)" ] || { echo "Batch job submission failed: Job violates accounting/QOS policy (job submit limit, user's size and/or time limits)" >&2; exit 1; }
@@ -109,6 +109,29 @@ func TestSlurmLimits(t *testing.T) {
 	}
 	if again, _ := sizes(); len(again) != len(got) {
 		t.Errorf("submitted twice: %v", again)
+	}
+}
+
+// TestSlurmRefuses: an array that the site would never take is a fault of its own, and none of limits, whatever was
+// submitted before it.
+func TestSlurmRefuses(t *testing.T) {
+	site(t)(100)
+	g := NewGraph(t.TempDir())
+	one := g.Add(&Task{Kind: "first", Name: "one", Key: key("one"), Folder: "things/one-" + key("one")})
+	g.Add(&Task{Kind: "last", Name: "all", Key: key("all"), Folder: "all", Fixed: true, Needs: []*Task{one}})
+	s := &Slurm{Options: Options{Log: slog.New(slog.DiscardHandler)}, AtOnce: func([]*Task) int { return 0 },
+		Arguments: func(ts []*Task) []string {
+			return map[string][]string{"last": {"--partition=nowhere"}}[ts[0].Kind]
+		},
+		Describe: func(*Task) ([]byte, error) { return []byte("{}"), nil },
+		Command:  func([]*Task, string) ([]string, error) { return []string{"true"}, nil }}
+	err := s.Execute(t.Context(), g)
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Class != fault.Machine || !strings.Contains(f.What, "Invalid partition") || strings.Contains(f.What, "takes no more") {
+		t.Errorf("%v", err)
+	}
+	if n := g.Count(Queued); n != 1 {
+		t.Errorf("%d tasks are in the queue", n)
 	}
 }
 
