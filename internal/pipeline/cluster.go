@@ -278,7 +278,8 @@ func RunElement(ctx context.Context, o Options, list string) error {
 	c := *o.Config
 	c.Sweep.Groups = nil // they may name networks that are not opened
 	if what.Network >= 0 && what.Network < len(c.Models) {
-		c.Models = c.Models[what.Network : what.Network+1]
+		c.Models = slices.Clone(c.Models[what.Network : what.Network+1])
+		c.Models[0].FinetunedFrom = "" // it names a network that is not opened
 	}
 	if what.Subject >= 0 && what.Subject < len(c.Subjects) {
 		c.Subjects = c.Subjects[what.Subject : what.Subject+1]
