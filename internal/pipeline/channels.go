@@ -1,10 +1,12 @@
 package pipeline
 
 import (
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"image"
 	"path/filepath"
+	"slices"
 
 	"cortexmap/analyze"
 	"cortexmap/analyze/report"
@@ -30,41 +32,39 @@ func (r *run) addChannels(w work, run *report.Run, m *mapped, in analyze.Input) 
 	if !r.leads(m) {
 		return nil
 	}
-	looks, err := r.looks(m, in)
+	credits, _, err := r.credits()
 	if err != nil {
 		return err
 	}
-	s, err := r.channels(w, m, in)
+	if all := analyze.Looks(in); len(all) > 0 {
+		first := m.first()
+		picture, err := m.seen(first)
+		if err != nil {
+			return err
+		}
+		run.Sections = append(run.Sections, report.LookSection(m.Mapping, all, picture, m.Brain.Images.Stimuli[first].Name, credits))
+	}
+	s, err := r.channels(w, m, in, credits)
 	if err == nil {
-		run.Sections = append(append(run.Sections, looks...), s)
+		run.Sections = append(run.Sections, s)
 	}
 	return err
 }
 
-// looks shows where regions look on the subject's first picture; nothing where no unit has an image point.
-func (r *run) looks(m *mapped, in analyze.Input) ([]report.Section, error) {
-	all := analyze.Looks(in)
-	if len(all) == 0 {
-		return nil, nil
+// first is the place of the subject's first picture that the mapping was fitted to or scored on: of those that could not
+// be decoded none was.
+func (m *mapped) first() int {
+	used := map[string]bool{}
+	for _, side := range [][]string{m.Info.Split.Train, m.Info.Split.Val, m.Info.Split.Test} {
+		for _, digest := range side {
+			used[digest] = true
+		}
 	}
-	credits, _, err := r.credits()
-	if err != nil {
-		return nil, err
-	}
-	set := m.Brain.Images
-	pixels, err := set.Pixels(0)
-	if err != nil {
-		return nil, err
-	}
-	card := m.Network.file.Card
-	if m.Setting.extractProtocol() == extract.Paper {
-		card = extract.PaperCard(card)
-	}
-	return []report.Section{report.LookSection(m.Mapping, all, picture(extract.Seen(pixels, card)), set.Stimuli[0].Name, credits)}, nil
+	return slices.IndexFunc(m.Brain.Images.Stimuli, func(s stimuli.Stimulus) bool { return used[hex.EncodeToString(s.Digest[:])] })
 }
 
-// channels is that section.
-func (r *run) channels(w work, m *mapped, in analyze.Input) (s report.Section, err error) {
+// channels is the section of the channels that regions read most.
+func (r *run) channels(w work, m *mapped, in analyze.Input, credits []report.Credit) (s report.Section, err error) {
 	set := m.Brain.Images
 	switch {
 	case m.native == nil:
@@ -89,29 +89,24 @@ func (r *run) channels(w work, m *mapped, in analyze.Input) (s report.Section, e
 	if reason != "" {
 		return report.NoChannels(reason), nil
 	}
-	credits, _, err := r.credits()
-	if err != nil {
-		return s, err
-	}
-	card := m.Network.file.Card
-	if f.Manifest.Protocol == extract.Paper {
-		card = extract.PaperCard(card)
-	}
-	return report.ChannelSection(m.Mapping, all, f.Len(), func(index int) (image.Image, error) {
-		pixels, err := set.Pixels(index)
-		if err != nil {
-			return nil, err
-		}
-		return picture(extract.Seen(pixels, card)), nil
-	}, credits)
+	return report.ChannelSection(m.Mapping, all, f.Len(), m.seen, credits)
 }
 
-// picture is the standard library's form of pixels.
-func picture(p *stimuli.RGB) image.Image {
+// seen is a picture of the subject as the network saw it.
+func (m *mapped) seen(index int) (image.Image, error) {
+	pixels, err := m.Brain.Images.Pixels(index)
+	if err != nil {
+		return nil, err
+	}
+	card := m.Network.file.Card
+	if m.Setting.extractProtocol() == extract.Paper {
+		card = extract.PaperCard(card)
+	}
+	p := extract.Seen(pixels, card)
 	out := image.NewRGBA(image.Rect(0, 0, p.W, p.H))
 	for i := range p.W * p.H {
 		copy(out.Pix[4*i:4*i+3], p.Pix[3*i:3*i+3])
 		out.Pix[4*i+3] = 255
 	}
-	return out
+	return out, nil
 }

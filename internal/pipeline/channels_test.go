@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,5 +50,33 @@ func TestTopChannels(t *testing.T) {
 	}
 	if !strings.Contains(page, "in the photographs that drive them most") || strings.Contains(page, "Not shown: it needs tokens") {
 		t.Error("the report doesn't show them")
+	}
+}
+
+// TestChannelsWithoutAPicture: where the first picture can't be decoded, regions look at the next, and native grids are
+// made of the others, whatever extract.images calls the one that is left out.
+func TestChannelsWithoutAPicture(t *testing.T) {
+	d := newDesk(t)
+	d.edit("brain/images/p000.png", func(string) string { return "no picture" })
+	for i := range 24 {
+		d.edit("all.txt", func(list string) string { return fmt.Sprintf("%sbrain/images/p%03d.png\n", list, i) })
+	}
+	d.set("extract.images", "all.txt")
+	d.set("extract.native", "all")
+	o := d.options()
+	o.KeepGoing = true
+	res, err := Run(t.Context(), o)
+	d.check(err)
+	if got := states(res); got != "features done, native done, mapping done, results done" {
+		t.Error(got)
+	}
+	plates, err := filepath.Glob("out/results/plates/*image_points.svg")
+	if err != nil || len(plates) != 1 {
+		t.Fatalf("plates %v, %v", plates, err)
+	}
+	plate, err := os.ReadFile(plates[0])
+	d.check(err)
+	if !strings.Contains(string(plate), "p001.png") {
+		t.Error("where regions look isn't shown over the first picture that can be decoded")
 	}
 }

@@ -82,14 +82,13 @@ func (r *setting) native(n *network, b *brain) *tasks.Task {
 
 // extractNative fills a store of native grids, without the pictures that could not be decoded.
 func (r *setting) extractNative(n *network, b *brain, rows []int, stored, key string, w work) error {
-	manifest, err := store.ReadManifest(filepath.Join(r.out, filepath.FromSlash(r.graph.Find(stored).Folder)))
+	rows, err := r.decoded(b, rows, stored)
 	if err != nil {
 		return err
 	}
 	if err := r.probe(w, n); err != nil {
 		return err
 	}
-	rows = b.known(rows, manifest.LeftOut)
 	w.Log.Info("extracting native grids", "network", n.Name, "pictures", len(rows))
 	_, err = extract.Native(w.ctx, r.runtime, n.file, b.Images, rows, w.Dir, extract.RunOptions{
 		Key: key, Name: n.Name, Protocol: r.extractProtocol(), Batch: r.Config.Extract.Batch, Threads: r.threads,
@@ -99,16 +98,15 @@ func (r *setting) extractNative(n *network, b *brain, rows []int, stored, key st
 	return err
 }
 
-// known leaves out the pictures that could not be decoded.
-func (b *brain) known(rows []int, lost []string) (out []int) {
-	gone := map[string]bool{}
-	for _, label := range lost {
-		gone[label] = true
+// decoded are those of the pictures that the extraction of the tokens could decode.
+func (r *setting) decoded(b *brain, rows []int, tokens string) ([]int, error) {
+	f, err := store.OpenFeatures(filepath.Join(r.out, filepath.FromSlash(r.graph.Find(tokens).Folder)))
+	if err != nil {
+		return nil, err
 	}
-	for _, i := range rows {
-		if !gone[b.Images.Stimuli[i].Label()] {
-			out = append(out, i)
-		}
+	defer f.Close()
+	if len(f.Manifest.LeftOut) == 0 {
+		return rows, nil
 	}
-	return out
+	return b.stored(f, rows), nil
 }
