@@ -3,7 +3,6 @@ package pipeline
 import (
 	"fmt"
 	"math/rand/v2"
-	"path"
 	"slices"
 
 	"cortexmap/analyze"
@@ -57,7 +56,7 @@ func (n *network) draw() (err error) {
 }
 
 // control plans the controls of a mapping: refits of the first seed's.
-func (r *setting) control(m *mapped, how way, seed int) {
+func (r *setting) control(m *mapped, seed int) {
 	for _, kind := range r.controls() {
 		n, shuffle := m.Network, false
 		switch kind {
@@ -69,14 +68,14 @@ func (r *setting) control(m *mapped, how way, seed int) {
 		default:
 			continue // turned maps need no fit
 		}
-		c := &control{Kind: kind, Of: m, mapped: &mapped{Setting: r, Network: n, Brain: m.Brain, how: how, shuffled: shuffle, tokens: r.graph.Find(r.featuresKey(n, m.Brain).digest)}}
-		k := r.mappingKey(n, m.Brain, how, seed)
+		c := &control{Kind: kind, Of: m, mapped: &mapped{Setting: r, Network: n, Brain: m.Brain, how: m.how, shuffled: shuffle, tokens: r.graph.Find(r.featuresKey(n, m.Brain).digest)}}
+		k := r.mappingKey(n, m.Brain, m.how, seed)
 		if shuffle {
 			k = newKey("shuffled mapping", mappingVersion, "mapping", k.digest, "shuffle", controlSeed)
 		}
-		word := fmt.Sprintf("%s-%s-seed%d", store.SafeName(how.word(r.Config.Fit.Protocol)), kind, seed)
-		folder := path.Join("mappings", store.SafeName(m.Network.Name), store.SafeName(m.Brain.Name), word+"-"+k.digest)
-		c.task = r.add("mapping", "control of "+m.task.Name+": "+kind, k, folder, r.needs(c.tokens, m.Brain), func(w work) error { return r.fitInto(c.mapped, how, seed, w) })
+		word := fmt.Sprintf("%s-%s-seed%d", store.SafeName(m.how.word(r.Config.Fit.Protocol)), kind, seed)
+		c.task = r.add("mapping", "control of "+m.task.Name+": "+kind, k, mappingFolder(m.Network, m.Brain, word, k.digest), r.needs(c.tokens, m.Brain),
+			func(w work) error { return r.fitInto(c.mapped, seed, w) })
 		r.whose[c.task] = whose{m.Network, m.Brain}
 		r.run.controlled = append(r.run.controlled, c)
 	}
@@ -133,9 +132,6 @@ func (r *run) shuffled(m *mapped) (*store.Mapping, error) {
 	for _, c := range r.controlled {
 		if c.Of != m || c.Kind != analyze.Shuffled || !c.task.State.Finished() {
 			continue
-		}
-		if c.Mapping != nil {
-			return c.Mapping, nil
 		}
 		err := c.read(r.out)
 		return c.Mapping, err

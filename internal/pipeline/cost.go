@@ -6,6 +6,7 @@ import (
 
 	"cortexmap/analyze"
 	"cortexmap/fit"
+	"cortexmap/internal/store"
 	"cortexmap/internal/tasks"
 )
 
@@ -42,13 +43,12 @@ const (
 	resultDisk      = 5e6  // a mapping's
 
 	baseMemory    = 0.4e9 // ONNX Runtime, sessions, file buffers
-	channelMemory = 65 * 128 * 2
+	channelMemory = store.Tokens * 128 * 2
 	mostChannels  = 7200 // pictures whose channels are held at once
 	weightMemory  = 24 * 128
-	jointTokens   = 65
 	jointMemory   = 9 * 4
 
-	tokenBytes     = 65 * 2
+	tokenBytes     = store.Tokens * 2
 	perParameter   = 200 // products, of a network in which none could be counted
 	bandedMixtures = 20  // that banded ridge tries
 )
@@ -167,6 +167,9 @@ func (e *estimator) mapping(m *mapped) {
 	if n := m.Setting.Config.Fit.Images; n > 0 {
 		images = min(images, float64(n))
 	}
+	if m.half > 0 {
+		images /= 2
+	}
 	responses := 4 * units * all
 	predicted := 2 * units * all * m.Setting.Config.Fit.Split.Test // half floats
 	if m.how.baseline() {
@@ -195,7 +198,7 @@ func (m *mapped) jointCoefficients() float64 {
 	if m.how.ablation != fit.NoFactorisation {
 		return 0
 	}
-	return float64(m.Brain.Units * jointTokens * len(m.Network.file.Layers))
+	return float64(m.Brain.Units * store.Tokens * len(m.Network.file.Layers))
 }
 
 // fitSeconds is what a FactorTopy fit takes one core.

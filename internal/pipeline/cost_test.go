@@ -49,6 +49,26 @@ func TestEveryTaskHasACost(t *testing.T) {
 	}
 }
 
+// TestHalfSamplesCost: a half-sample is estimated as what it is a refit of, with half of the pictures.
+func TestHalfSamplesCost(t *testing.T) {
+	d := newDesk(t)
+	d.yaml += "  ablation: no_factorisation\n  half_samples: 2\n"
+	d.t.Chdir(d.dir)
+	c, err := config.Load("pipeline.yaml", []byte(d.yaml), nil)
+	d.check(err)
+	s, err := Look(t.Context(), d.plain(c), false)
+	d.check(err)
+	const name = "resnet onto small, sound-no_factorisation, seed 0"
+	of := map[string]Estimate{}
+	for _, p := range s.Tasks {
+		of[p.Name] = p.Estimate
+	}
+	whole, half := of[name], of["half-sample 1 of "+name]
+	if half.Disk != whole.Disk || half.Disk == 0 || half.Memory >= whole.Memory || half.Seconds > whole.Seconds {
+		t.Errorf("a fit takes %+v, its half-sample %+v", whole, half)
+	}
+}
+
 // TestEstimatesAreCorrected: finished tasks that took three times as long make those that are estimated alike take
 // three times as long, and no others.
 func TestEstimatesAreCorrected(t *testing.T) {

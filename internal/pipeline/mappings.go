@@ -97,8 +97,8 @@ func (r *setting) maps(n *network, b *brain) {
 		for k, w := range r.ways(b) {
 			m := r.mapping(n, b, w, seed)
 			if i == 0 && k == 0 {
-				r.control(m, w, seed)
-				r.halves(m, w, seed)
+				r.control(m, seed)
+				r.halves(m, seed)
 			}
 		}
 	}
@@ -141,15 +141,15 @@ func (r *setting) mapping(n *network, b *brain, how way, seed int) *mapped {
 		name += ", " + r.Label
 	}
 	m.task = r.add("mapping", name, k, mappingFolder(n, b, fmt.Sprintf("%s-seed%d", store.SafeName(word), seed), k.digest), r.needs(m.tokens, b),
-		func(w work) error { return r.fitInto(m, how, seed, w) })
+		func(w work) error { return r.fitInto(m, seed, w) })
 	r.mappings = append(r.mappings, m)
 	r.whose[m.task] = whose{n, b}
 	return m
 }
 
 // fitInto fills a mapping's folder.
-func (r *setting) fitInto(p *mapped, how way, seed int, w work) error {
-	m, err := r.fit(p, how, seed, w)
+func (r *setting) fitInto(p *mapped, seed int, w work) error {
+	m, err := r.fit(p, seed, w)
 	if err != nil {
 		return err
 	}
@@ -164,8 +164,11 @@ func (r *setting) fitInto(p *mapped, how way, seed int, w work) error {
 	return nil
 }
 
-// read reads a mapping that is there, and its warnings.
+// read reads a mapping that is there, once.
 func (m *mapped) read(out string) error {
+	if m.Mapping != nil {
+		return nil
+	}
 	var err error
 	if m.Mapping, err = store.ReadMapping(filepath.Join(out, filepath.FromSlash(m.task.Folder))); err == nil {
 		m.named()
@@ -174,8 +177,8 @@ func (m *mapped) read(out string) error {
 }
 
 // fit computes one mapping; it goes on from the checkpoint in the unfinished folder.
-func (r *setting) fit(p *mapped, how way, seed int, w work) (*store.Mapping, error) {
-	n, b := p.Network, p.Brain
+func (r *setting) fit(p *mapped, seed int, w work) (*store.Mapping, error) {
+	n, b, how := p.Network, p.Brain, p.how
 	rt, err := r.start(w)
 	if err != nil {
 		return nil, err

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"context"
 	"fmt"
-	"path"
 	"path/filepath"
 
 	"cortexmap/analyze"
@@ -19,19 +18,18 @@ type halved struct {
 }
 
 // halves plans the refits that fit.half_samples asks for.
-func (r *setting) halves(m *mapped, how way, seed int) {
+func (r *setting) halves(m *mapped, seed int) {
 	n := r.Config.Fit.HalfSamples
 	if n == 0 {
 		return
 	}
 	h := &halved{Of: m}
 	for i := 1; i <= n; i++ {
-		one := &mapped{Setting: r, Network: m.Network, Brain: m.Brain, tokens: m.tokens, half: i}
+		one := &mapped{Setting: r, Network: m.Network, Brain: m.Brain, how: m.how, tokens: m.tokens, half: i}
 		k := newKey("half-sample mapping", mappingVersion, "mapping", m.task.Key, "half", i)
-		word := fmt.Sprintf("%s-half%d-seed%d", store.SafeName(how.word(r.Config.Fit.Protocol)), i, seed)
-		folder := path.Join("mappings", store.SafeName(m.Network.Name), store.SafeName(m.Brain.Name), word+"-"+k.digest)
-		one.task = r.add("mapping", fmt.Sprintf("half-sample %d of %s", i, m.task.Name), k, folder, r.needs(m.tokens, m.Brain),
-			func(w work) error { return r.fitInto(one, how, seed, w) })
+		word := fmt.Sprintf("%s-half%d-seed%d", store.SafeName(m.how.word(r.Config.Fit.Protocol)), i, seed)
+		one.task = r.add("mapping", fmt.Sprintf("half-sample %d of %s", i, m.task.Name), k, mappingFolder(m.Network, m.Brain, word, k.digest), r.needs(m.tokens, m.Brain),
+			func(w work) error { return r.fitInto(one, seed, w) })
 		r.whose[one.task] = whose{m.Network, m.Brain}
 		h.each = append(h.each, one)
 	}
