@@ -19,7 +19,7 @@ type Config struct {
 	Out      string    `yaml:"out" json:"out"`           // everything produced goes below this folder
 	Device   string    `yaml:"device" json:"device"`     // cpu | cuda | auto
 	Threads  int       `yaml:"threads" json:"threads"`   // of each task; 0: the cores this process may use, 8 at most in a sweep
-	Memory   float64   `yaml:"memory" json:"memory"`     // GiB that the tasks of a sweep may use together; 0: 70 % of what control group and machine allow
+	Memory   float64   `yaml:"memory" json:"memory"`     // GiB that extraction and tasks side by side may use; 0: 70 % of what control group and machine allow
 	OrtLib   string    `yaml:"ort_lib" json:"ort_lib"`   // path of ONNX Runtime's library; "": found or fetched
 	Models   []Model   `yaml:"models" json:"models"`     // networks to map
 	Subjects []Subject `yaml:"subjects" json:"subjects"` // brains to map them onto

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -11,6 +12,7 @@ import (
 	"github.com/google/go-cmp/cmp/cmpopts"
 
 	"cortexmap/internal/fault"
+	"cortexmap/internal/strictyaml"
 )
 
 func load(t *testing.T, text string, set ...Override) (*Config, error) {
@@ -122,7 +124,8 @@ func TestShippedFiles(t *testing.T) {
 	}
 }
 
-// TestPipelineFileShowsDefaults: what pipeline.yaml spells out is what an empty file would do.
+// TestPipelineFileShowsDefaults: what pipeline.yaml spells out is what an empty file would do, and it spells out every
+// key but the hyper-parameters, whose defaults are the protocol's, and what only sweeps and clusters have.
 func TestPipelineFileShowsDefaults(t *testing.T) {
 	data, err := os.ReadFile("../../pipeline.yaml")
 	if err != nil {
@@ -137,6 +140,22 @@ func TestPipelineFileShowsDefaults(t *testing.T) {
 	want.Fit.Baselines, want.Analyze.Spaces = []string{}, []string{}
 	if d := cmp.Diff(&want, got, places); d != "" {
 		t.Error(d)
+	}
+	doc, err := strictyaml.Parse("pipeline.yaml", data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, part := range []struct {
+		below string
+		of    reflect.Type
+	}{{"", reflect.TypeFor[Config]()}, {"extract.", reflect.TypeFor[Extract]()}, {"fit.", reflect.TypeFor[Fit]()},
+		{"fit.split.", reflect.TypeFor[Split]()}, {"analyze.", reflect.TypeFor[Analyze]()}} {
+		for i := range part.of.NumField() {
+			name, _, _ := strings.Cut(part.of.Field(i).Tag.Get("yaml"), ",")
+			if key := part.below + name; name != "" && key != "sweep" && key != "slurm" && !doc.Has(key) {
+				t.Errorf("%s is not spelled out", key)
+			}
+		}
 	}
 }
 
