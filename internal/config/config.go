@@ -241,11 +241,23 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 		between("fit.split.test", c.Fit.Split.Test, 0, 1),
 		between("fit.split.val", c.Fit.Split.Val+c.Fit.Split.Test, 0, 1),
 	}
+	errs = append(errs, c.Fit.Hyper.check(doc, c.Fit.Protocol, between)...)
+	errs = append(errs, c.Slurm.check(doc)...)
+	errs = append(errs, c.lists(doc, oneOf, between)...)
+	errs = append(errs, c.lacking(doc))
+	for _, err := range errs {
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// lists holds every word and number of the keys that are lists.
+func (c *Config) lists(doc *strictyaml.Doc, oneOf func(key, value string, allowed ...string) error, between func(key string, value, lo, hi float64) error) (errs []error) {
 	for _, b := range c.Fit.Baselines {
 		errs = append(errs, oneOf("fit.baselines", b, "ridge_layers", "ridge_all", "banded"))
 	}
-	errs = append(errs, c.Fit.Hyper.check(doc, c.Fit.Protocol, between)...)
-	errs = append(errs, c.Slurm.check(doc)...)
 	for i, a := range c.Fit.Ablation {
 		if slices.Contains(c.Fit.Ablation[:i], a) {
 			errs = append(errs, doc.Fault("fit.ablation", "%s stands twice", a))
@@ -270,39 +282,39 @@ func (c *Config) check(doc *strictyaml.Doc) error {
 			errs = append(errs, doc.Fault("fit.seeds", "%d stands twice", s))
 		}
 	}
+	return errs
+}
+
+// lacking says which key has nothing where something is needed, or can't be had beside another.
+func (c *Config) lacking(doc *strictyaml.Doc) error {
 	switch {
 	case c.Out == "":
-		errs = append(errs, doc.Fault("out", "a folder is needed"))
+		return doc.Fault("out", "a folder is needed")
 	case len(c.Models) == 0:
-		errs = append(errs, doc.Fault("models", "no network is named").Remedy("for example  models: [demo:lite0]"))
+		return doc.Fault("models", "no network is named").Remedy("for example  models: [demo:lite0]")
 	case len(c.Subjects) == 0:
-		errs = append(errs, doc.Fault("subjects", "no subject is named").Remedy("for example  subjects: [demo:simulated]"))
+		return doc.Fault("subjects", "no subject is named").Remedy("for example  subjects: [demo:simulated]")
 	case len(c.Fit.Seeds) == 0:
-		errs = append(errs, doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]"))
+		return doc.Fault("fit.seeds", "no seed is named").Remedy("for example  seeds: [0]")
 	case c.Analyze.Bootstrap > 0 && c.Analyze.Bootstrap < leastDraws:
-		errs = append(errs, doc.Fault("analyze.bootstrap", "%d draws are too few for an interval", c.Analyze.Bootstrap).Remedy("give %d or more, or 0 for none", leastDraws))
+		return doc.Fault("analyze.bootstrap", "%d draws are too few for an interval", c.Analyze.Bootstrap).Remedy("give %d or more, or 0 for none", leastDraws)
 	case len(c.Analyze.Controls) == 0:
-		errs = append(errs, doc.Fault("analyze.controls", "no control is named").Remedy("for example  controls: none"))
+		return doc.Fault("analyze.controls", "no control is named").Remedy("for example  controls: none")
 	case len(c.Extract.Native) == 0:
-		errs = append(errs, doc.Fault("extract.native", "no picture is named").Remedy("for example  native: none"))
+		return doc.Fault("extract.native", "no picture is named").Remedy("for example  native: none")
 	case len(c.Fit.Ablation) == 0:
-		errs = append(errs, doc.Fault("fit.ablation", "no ablation is named").Remedy("for example  ablation: none"))
+		return doc.Fault("fit.ablation", "no ablation is named").Remedy("for example  ablation: none")
 	case c.Extract.Images == "":
-		errs = append(errs, doc.Fault("extract.images", "nothing is named").Remedy("give subject, or the path of a folder or of a list of pictures"))
+		return doc.Fault("extract.images", "nothing is named").Remedy("give subject, or the path of a folder or of a list of pictures")
 	case len(c.Extract.Layers) == 0:
-		errs = append(errs, doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto"))
+		return doc.Fault("extract.layers", "no layer is named").Remedy("for example  layers: auto")
 	case c.Fit.HalfSamples == 1:
-		errs = append(errs, doc.Fault("fit.half_samples", "one fit has no spread").Remedy("give 0 for none, or 2 and more"))
+		return doc.Fault("fit.half_samples", "one fit has no spread").Remedy("give 0 for none, or 2 and more")
 	case c.Extract.Components > 0 && c.Fit.Split.By == "cluster":
-		errs = append(errs, doc.Fault("extract.components", "components are fitted on training pictures, and a split by cluster is made after extraction").
-			Remedy("split by photo, or leave fit to choose its own channels (extract.components: 0)"))
+		return doc.Fault("extract.components", "components are fitted on training pictures, and a split by cluster is made after extraction").
+			Remedy("split by photo, or leave fit to choose its own channels (extract.components: 0)")
 	case c.Extract.Grid != 8:
-		errs = append(errs, doc.Fault("extract.grid", "%d: this version fits on a grid of 8 cells a side", c.Extract.Grid))
-	}
-	for _, err := range errs {
-		if err != nil {
-			return err
-		}
+		return doc.Fault("extract.grid", "%d: this version fits on a grid of 8 cells a side", c.Extract.Grid)
 	}
 	return nil
 }

@@ -111,6 +111,11 @@ func BinomialQuantile(q float64, n int, p float64) float64 {
 	return float64(n)
 }
 
+// TCDF is the probability that Student's t with df degrees of freedom is at most t.
+func TCDF(t, df float64) float64 {
+	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.CDF(t)
+}
+
 // TQuantile is the p-quantile of Student's t with df degrees of freedom.
 func TQuantile(p, df float64) float64 {
 	return distuv.StudentsT{Mu: 0, Sigma: 1, Nu: df}.Quantile(p)
