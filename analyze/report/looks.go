@@ -31,7 +31,7 @@ func LookSection(m *store.Mapping, all []analyze.Look, picture image.Image, file
 		row.Tiles = append(row.Tiles, draw.Tile{Picture: picture, Grid: l.Grid(), Heat: heat, Cell: l.Most(), Label: fmt.Sprintf("%s, %d units", name, l.NUnits)})
 		said = append(said, fmt.Sprintf("%s %d", name, l.NUnits))
 	}
-	t.Alt = "One photograph a region, with squares where the image points of its units lie. Units: " + strings.Join(said, ", ") + "."
+	t.Alt = fmt.Sprintf("%s, once a region, with squares where the image points of its units lie. Units: %s.", file, strings.Join(said, ", "))
 	return Section{ID: "looks", Title: "Where regions look in a picture", Simulated: m.Info.Simulated, Table: analyze.LookTable(m, all),
 		Text:     []string{"The implied retinotopy on one of the pictures that the subject saw. The picture is an example: a unit’s image point is the same in all."},
 		Pictures: []Picture{{Plate: t.Plot(channelScale), Caption: t.Title + "." + credited([]string{file}, credits), Numbers: "tables/image_points.csv"}}}
