@@ -183,6 +183,23 @@ func Digest(path string) (sum [32]byte, err error) {
 	return sum, nil
 }
 
+// Size is the bytes of a file, or of all files below a folder; of what is not there, or goes meanwhile, none.
+func Size(path string) (n int64, err error) {
+	err = filepath.WalkDir(path, func(_ string, e fs.DirEntry, err error) error {
+		if err == nil && !e.IsDir() {
+			var info fs.FileInfo
+			if info, err = e.Info(); err == nil {
+				n += info.Size()
+			}
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	return n, Explain(err, path)
+}
+
 // Explain turns an operating system's error about path into a fault with a remedy: a full disk, a
 // missing permission and a read-only file system are the machine's, a missing file is the user's. A fault
 // comes back without what a library that passed it on has put around it, nil and other errors as they are.

@@ -145,7 +145,7 @@ func TestModeFollowsUmask(t *testing.T) {
 	}
 }
 
-func TestFreeAndDigest(t *testing.T) {
+func TestFreeDigestSize(t *testing.T) {
 	dir := t.TempDir()
 	if n, err := Free(dir); err != nil || n <= 0 {
 		t.Errorf("Free: %d, %v", n, err)
@@ -157,6 +157,17 @@ func TestFreeAndDigest(t *testing.T) {
 	sum, err := Digest(path)
 	if err != nil || sum[0] != 0xba || sum[31] != 0xad { // FIPS 180-2, appendix B.1
 		t.Errorf("Digest: %x, %v", sum, err)
+	}
+	if err := os.Mkdir(filepath.Join(dir, "sub"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	if err := WriteFile(filepath.Join(dir, "sub", "g"), []byte("defg")); err != nil {
+		t.Fatal(err)
+	}
+	for p, want := range map[string]int64{path: 3, dir: 7, filepath.Join(dir, "none"): 0} {
+		if n, err := Size(p); err != nil || n != want {
+			t.Errorf("Size of %s: %d, %v, want %d", p, n, err, want)
+		}
 	}
 }
 

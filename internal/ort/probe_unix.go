@@ -6,6 +6,9 @@ package ort
 #cgo linux LDFLAGS: -ldl
 #include <dlfcn.h>
 #include <stdlib.h>
+#ifdef __GLIBC__
+#include <malloc.h>
+#endif
 
 // The first two members of OrtApiBase (onnxruntime_c_api.h) have been the same in every release.
 typedef struct { const void *(*get_api)(unsigned int); const char *(*get_version)(void); } api_base;
@@ -13,6 +16,15 @@ typedef struct { const void *(*get_api)(unsigned int); const char *(*get_version
 static const char *version_of(void *get_base) {
 	const api_base *base = ((const api_base *(*)(void))get_base)();
 	return base ? base->get_version() : NULL;
+}
+
+// glibc raises the size from which blocks are mapped and given back alone to that of the largest block freed so far
+// (mallopt(3)). Opening and closing sessions then leaves a third of a small extraction's memory in holes, more or
+// less of it from run to run. Setting a threshold, here to its usual value, stops that.
+static void keep_threshold(void) {
+#ifdef __GLIBC__
+	mallopt(M_TRIM_THRESHOLD, 128 << 10);
+#endif
 }
 */
 import "C"
@@ -26,6 +38,7 @@ import (
 // accepted it. The handle stays open where the version could be read: the binding opens the same library
 // again at no cost, and a tensor that is closed after the Runtime still finds its code mapped.
 func probe(path string) (version string, err error) {
+	C.keep_threshold() // before the library's first block
 	p := C.CString(path)
 	defer C.free(unsafe.Pointer(p))
 	h := C.dlopen(p, C.RTLD_LAZY)
