@@ -32,6 +32,7 @@ type BareOptions struct {
 func NewBare(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Set, o BareOptions) (*Bare, error) {
 	b := &Bare{net: net, batch: net.batch(o.Batch)}
 	if err := b.open(rt, o); err != nil {
+		b.Close()
 		return nil, net.placed(err)
 	}
 	for i := range b.batch {

@@ -382,11 +382,10 @@ func (c *chain) module(b block) (own, around string) {
 		return "", ""
 	}
 	own = modules[len(modules)-1]
-	at := strings.LastIndexAny(own, "./")
-	if digits.FindString(own[at+1:]) != own[at+1:] {
-		return "", "" // a layer with a number in its name, as Keras gives them, is no entry of a list
+	if !isEntry(own) {
+		return "", "" // a layer with a number in its name, as Keras gives them
 	}
-	return own, own[:max(0, at)]
+	return own, own[:max(0, strings.LastIndexAny(own, "./"))]
 }
 
 // siblings counts the modules that blocks end in, by what is around them.

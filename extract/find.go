@@ -33,8 +33,8 @@ type Candidate struct {
 	Why       string // in one line
 }
 
-// FindLayers finds the outputs of a network's units, in data order, from the graph's structure alone; names
-// only name them. The package comment tells how. Candidates of all kinds are returned; which are mapped by
+// FindLayers finds the outputs of a network's units, in data order, from the graph's structure, which exporters' module
+// paths correct where they fit it. The package comment tells how. Candidates of all kinds are returned; which are mapped by
 // default is [SelectLayers]'s choice. A graph without a picture input, or in which nothing depends on it, is
 // a fault.
 func FindLayers(m *onnx.Model) ([]Candidate, error) {

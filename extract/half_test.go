@@ -48,18 +48,10 @@ func TestDynamicQuantisationForgetsOrder(t *testing.T) {
 		if m.Batch != 1 {
 			t.Errorf("batch is %d", m.Batch)
 		}
-		f, err := store.OpenFeatures(dir)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer f.Close()
+		f := openStore(t, dir)
 		all := map[store.Digest][]uint16{}
 		for i, digest := range f.Images {
-			tokens := make([]uint16, f.RowLen(len(net.Layers)-1))
-			if err := f.Read(context.Background(), len(net.Layers)-1, []int{i}, tokens); err != nil {
-				t.Fatal(err)
-			}
-			all[digest] = tokens
+			all[digest] = halfOf(t, f, len(net.Layers)-1, i)
 		}
 		stores = append(stores, all)
 	}

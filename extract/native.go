@@ -2,7 +2,6 @@ package extract
 
 import (
 	"context"
-	"encoding/binary"
 	"encoding/hex"
 	"time"
 
@@ -65,10 +64,7 @@ func native(ctx context.Context, rt *ort.Runtime, net *Network, set *stimuli.Set
 	images := set.Digest()
 	m = store.Manifest{Key: o.Key, Model: net.Ref(o.Name), ImageSet: set.Name, ImagesSHA256: hex.EncodeToString(images[:]), Images: len(rows),
 		Protocol: o.protocol(), Preprocessing: describeCard(o.card(net)), Precision: net.precision(), Provider: net.provider(), Library: rt.Version(),
-		Batch: s.batch, Threads: threads, Compression: o.Compression, Warnings: net.Warnings, Seconds: map[string]float64{"total": time.Since(began).Seconds()}, Version: o.Version}
-	if m.Compression == "" {
-		m.Compression = "none"
-	}
+		Batch: s.batch, Threads: threads, Compression: o.compression(), Warnings: net.Warnings, Seconds: map[string]float64{"total": time.Since(began).Seconds()}, Version: o.Version}
 	if err := store.WriteLayers(dir, net.Layers); err != nil {
 		return m, err
 	}
@@ -88,7 +84,6 @@ type nativeWriter struct {
 	done    int
 	total   int
 	files   []*store.FeatureWriter
-	row     []byte
 }
 
 // partRows is a multiple of the batch, so that a batch ends where a part does.
@@ -138,17 +133,10 @@ func (w *nativeWriter) open() error {
 }
 
 func (w *nativeWriter) append(f *store.FeatureWriter, layer, row int, tokens []uint16) error {
-	w.row = w.row[:0]
-	bad := false
-	for _, h := range tokens {
-		bad = bad || h&0x7c00 == 0x7c00 // Inf and NaN have all exponent bits set
-		w.row = binary.LittleEndian.AppendUint16(w.row, h)
+	if !store.Finite(tokens) {
+		return notFinite(w.net.Layers[layer], w.set.Stimuli[row])
 	}
-	if bad {
-		return fault.Inputf("layer %s has a value that is infinite, not a number, or above 65504 (binary16's largest) for the picture %s", w.net.Layers[layer].Name, w.set.Stimuli[row].Label()).
-			Remedy("leave the layer out with extract.layers, or check the export and the preprocessing")
-	}
-	return f.Append(w.set.Stimuli[row].Digest, int64(row), w.row)
+	return f.AppendHalf(w.set.Stimuli[row].Digest, int64(row), tokens)
 }
 
 // close finishes the open part.

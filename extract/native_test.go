@@ -32,14 +32,7 @@ func TestNative(t *testing.T) {
 		if m.Grid != 0 || m.Images != 3 {
 			t.Errorf("%s: manifest %+v", name, m)
 		}
-		a, err := store.OpenFeatures(fit)
-		if err != nil {
-			t.Fatal(err)
-		}
-		b, err := store.OpenFeatures(grid)
-		if err != nil {
-			t.Fatal(err)
-		}
+		a, b := openStore(t, fit), openStore(t, grid)
 		for l, layer := range net.Layers {
 			h, w, d := layer.Grid[0], layer.Grid[1], layer.Width
 			if b.Tokens(l) != h*w+1 {
@@ -70,8 +63,6 @@ func TestNative(t *testing.T) {
 		if b.Index[1] != 2 || b.Images[1] != set.Stimuli[2].Digest {
 			t.Errorf("%s: row 1 is picture %d", name, b.Index[1])
 		}
-		a.Close()
-		b.Close()
 	}
 }
 
@@ -143,15 +134,4 @@ func TestNativeAgainstONNXRuntime(t *testing.T) {
 			t.Errorf("%s: %v\n%s", name, err, out)
 		}
 	}
-}
-
-func tokensOf(t *testing.T, f *store.Features, layer, row int) []float32 {
-	t.Helper()
-	half := make([]uint16, f.RowLen(layer))
-	if err := f.Read(context.Background(), layer, []int{row}, half); err != nil {
-		t.Fatal(err)
-	}
-	out := make([]float32, len(half))
-	store.FloatSlice(out, half)
-	return out
 }

@@ -96,11 +96,7 @@ func Field(w, h int, c models.Card) Rect {
 // black where it is padded.
 func Seen(img *stimuli.RGB, c models.Card) *stimuli.RGB {
 	p := planOf(img.W, img.H, c)
-	kernel, ok := stimuli.ParseKernel(c.Kernel)
-	if !ok {
-		panic("extract: card with kernel " + c.Kernel)
-	}
-	small, out := stimuli.ResizePart(img, p.w, p.h, p.part, kernel), stimuli.NewRGB(p.inW, p.inH)
+	small, out := p.resized(img, c), stimuli.NewRGB(p.inW, p.inH)
 	for y := range small.H {
 		copy(out.Pix[3*y*out.W:], small.Pix[3*y*small.W:3*(y+1)*small.W])
 	}
@@ -130,6 +126,15 @@ func planOf(w, h int, c models.Card) plan {
 	}
 	p.part = stimuli.Window{X: centre(p.w, p.inW), Y: centre(p.h, p.inH), W: min(p.inW, p.w), H: min(p.inH, p.h)}
 	return p
+}
+
+// resized is the part of a picture that the input shows.
+func (p plan) resized(img *stimuli.RGB, c models.Card) *stimuli.RGB {
+	kernel, ok := stimuli.ParseKernel(c.Kernel)
+	if !ok {
+		panic("extract: card with kernel " + c.Kernel)
+	}
+	return stimuli.ResizePart(img, p.w, p.h, p.part, kernel)
 }
 
 // enlarged is a side before the centre of it is cut out. The small addend keeps a ratio such as 240/272, which
@@ -167,14 +172,10 @@ func lay[T float32 | byte](dst []T, img *stimuli.RGB, c models.Card, tables *[3]
 	if len(dst) != 3*p.inH*p.inW {
 		panic(fmt.Sprintf("extract: room for %d values, the network takes 3 x %d x %d", len(dst), p.inH, p.inW))
 	}
-	kernel, ok := stimuli.ParseKernel(c.Kernel)
-	if !ok {
-		panic("extract: card with kernel " + c.Kernel)
-	}
 	if p.part.W < p.inW || p.part.H < p.inH {
 		clear(dst)
 	}
-	small := stimuli.ResizePart(img, p.w, p.h, p.part, kernel)
+	small := p.resized(img, c)
 	channelStep, pixelStep := p.inH*p.inW, 1
 	if c.Layout == "NHWC" {
 		channelStep, pixelStep = 1, 3

@@ -59,6 +59,13 @@ func (o RunOptions) protocol() string {
 	return o.Protocol
 }
 
+func (o RunOptions) compression() string {
+	if o.Compression == "" {
+		return "none"
+	}
+	return o.Compression
+}
+
 func (o RunOptions) card(net *Network) models.Card {
 	if o.protocol() == Paper {
 		return PaperCard(net.Card)
@@ -336,9 +343,9 @@ func (x *extraction) finished(part int, rows []int) (lost []int, ok bool) {
 	return lost, true
 }
 
-func (x *extraction) notFinite(layer, row int) error {
-	return fault.Inputf("layer %s has a value that is infinite, not a number, or above 65504 (binary16's largest) for the picture %s", x.layers[layer].Name, x.set.Stimuli[row].Label()).
-		In("%s", x.net.Path).Remedy("leave the layer out with extract.layers, or check the export and the preprocessing")
+func notFinite(l store.Layer, s stimuli.Stimulus) error {
+	return fault.Inputf("layer %s has a value that is infinite, not a number, or above 65504 (binary16's largest) for the picture %s", l.Name, s.Label()).
+		Remedy("leave the layer out with extract.layers, or check the export and the preprocessing")
 }
 
 // finish writes layers and manifest.
@@ -351,7 +358,7 @@ func (x *extraction) finish() (store.Manifest, error) {
 	images := x.set.Digest()
 	m := store.Manifest{Key: x.o.Key, Model: x.net.Ref(x.o.Name), ImageSet: x.set.Name, ImagesSHA256: hex.EncodeToString(images[:]),
 		Images: x.set.Len() - len(x.lost), Grid: x.o.grid(), Protocol: x.o.protocol(), Preprocessing: describeCard(x.o.card(x.net)),
-		Precision: x.net.precision(), Provider: x.net.provider(), Nodes: x.nodes, Library: x.rt.Version(), Batch: x.plan.batch, Threads: x.threads, Compression: x.compression(),
+		Precision: x.net.precision(), Provider: x.net.provider(), Nodes: x.nodes, Library: x.rt.Version(), Batch: x.plan.batch, Threads: x.threads, Compression: x.o.compression(),
 		Settings: x.o.Settings, BatchFree: x.free, Copied: x.copied, Components: x.kept,
 		Warnings: x.net.Warnings, Seconds: x.seconds, Version: x.o.Version}
 	for _, row := range x.lost {
@@ -377,13 +384,6 @@ func (x *extraction) finish() (store.Manifest, error) {
 		return m, err
 	}
 	return m, x.tidy()
-}
-
-func (x *extraction) compression() string {
-	if x.o.Compression == "" {
-		return "none"
-	}
-	return x.o.Compression
 }
 
 // describeCard is a card as manifests and inspect show it.

@@ -59,6 +59,34 @@ func fixture(t testing.TB, name string) *Network {
 	return openNetwork(t, filepath.Join(testdata, "onnx", name), NetworkOptions{Threads: 1})
 }
 
+func openStore(t *testing.T, dir string) *store.Features {
+	t.Helper()
+	f, err := store.OpenFeatures(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// halfOf is a row's tokens of a layer, as they are stored.
+func halfOf(t *testing.T, f *store.Features, layer, row int) []uint16 {
+	t.Helper()
+	half := make([]uint16, f.RowLen(layer))
+	if err := f.Read(context.Background(), layer, []int{row}, half); err != nil {
+		t.Fatal(err)
+	}
+	return half
+}
+
+func tokensOf(t *testing.T, f *store.Features, layer, row int) []float32 {
+	t.Helper()
+	half := halfOf(t, f, layer, row)
+	out := make([]float32, len(half))
+	store.FloatSlice(out, half)
+	return out
+}
+
 // contents maps every file below dir but the manifest, whose seconds vary, to its bytes.
 func contents(t *testing.T, dir string) map[string]string {
 	t.Helper()
@@ -97,11 +125,7 @@ func TestRunStoresTokens(t *testing.T) {
 	if d := cmp.Diff([]int{2, 4, 6, 7}, steps); d != "" {
 		t.Error("progress", d)
 	}
-	f, err := store.OpenFeatures(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openStore(t, dir)
 	for row := range set.Len() {
 		img, err := set.Pixels(row)
 		if err != nil {
@@ -110,13 +134,7 @@ func TestRunStoresTokens(t *testing.T) {
 		room := net.feed.room(1)
 		room.put(0, img)
 		for l, want := range runTaps(t, rt, net, room.f32, 1, Sound) {
-			half := make([]uint16, f.RowLen(l))
-			if err := f.Read(context.Background(), l, []int{row}, half); err != nil {
-				t.Fatal(err)
-			}
-			got := make([]float32, len(half))
-			store.FloatSlice(got, half)
-			if d := relative(got, want); d > aloneTolerance {
+			if d := relative(tokensOf(t, f, l, row), want); d > aloneTolerance {
 				t.Errorf("picture %d, layer %d: stored tokens differ by %.1e of the largest", row, l, d)
 			}
 		}
@@ -220,11 +238,7 @@ func TestCorruptPicture(t *testing.T) {
 			t.Errorf("manifest has %d images, left out %v, warnings %v", m.Images, m.LeftOut, m.Warnings)
 		}
 	}
-	f, err := store.OpenFeatures(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openStore(t, dir)
 	if !cmp.Equal(f.Index, []int64{0, 1, 3, 4, 5}) {
 		t.Errorf("index is %v", f.Index)
 	}
@@ -271,9 +285,14 @@ func TestOverflow(t *testing.T) {
 	b.OpTo("y", "GlobalAveragePool", []string{conv("big", 1e-5)})
 	b.Output("y", onnx.Float32, "N", 3, 1, 1)
 	net := buildNetwork(t, b)
-	_, err := Run(context.Background(), orttest.Runtime(t), net, pictureSet(t, pictureFiles(t, 3)), t.TempDir(), RunOptions{Key: "k"})
-	if fault.ClassOf(err) != fault.Input || !strings.Contains(err.Error(), "conv2") || !strings.Contains(err.Error(), ".png") {
-		t.Errorf("got %v", err)
+	rt, set := orttest.Runtime(t), pictureSet(t, pictureFiles(t, 3))
+	_, run := Run(context.Background(), rt, net, set, t.TempDir(), RunOptions{Key: "k"})
+	_, native := Native(context.Background(), rt, net, set, span(0, 3), t.TempDir(), RunOptions{Key: "k"})
+	for _, err := range []error{run, native} {
+		var f *fault.Error
+		if !errors.As(err, &f) || f.Class != fault.Input || f.At != net.Path || !strings.Contains(f.What, "conv2") || !strings.Contains(f.What, ".png") {
+			t.Errorf("got %v", err)
+		}
 	}
 }
 
@@ -398,26 +417,16 @@ func TestOddNamesAndDuplicates(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f, err := store.OpenFeatures(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
+	f := openStore(t, dir)
 	if m.Images != len(files) || f.Len() != len(files) || len(m.LeftOut) != 0 {
 		t.Fatalf("%d rows and %d left out for %d pictures", f.Len(), len(m.LeftOut), len(files))
 	}
-	first, same := make([]uint16, f.RowLen(0)), make([]uint16, f.RowLen(0))
+	first := halfOf(t, f, 0, 0)
 	for row := range f.Len() {
 		if f.Index[row] != int64(row) || f.Images[row] != set.Stimuli[row].Digest {
 			t.Errorf("row %d is of another picture", row)
 		}
-		if err := f.Read(context.Background(), 0, []int{row}, same); err != nil {
-			t.Fatal(err)
-		}
-		if row == 0 {
-			copy(first, same)
-		}
-		if twin := set.Stimuli[row].Digest == set.Stimuli[0].Digest; twin != cmp.Equal(first, same) {
+		if twin := set.Stimuli[row].Digest == set.Stimuli[0].Digest; twin != cmp.Equal(first, halfOf(t, f, 0, row)) {
 			t.Errorf("row %d (%q) has the first one's features: %v", row, set.Stimuli[row].Label(), !twin)
 		}
 	}

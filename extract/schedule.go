@@ -2,8 +2,6 @@ package extract
 
 import (
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime/debug"
 	"time"
 
@@ -153,25 +151,14 @@ func (x *extraction) disk() error {
 		return nil // a file system that doesn't say; a full one is met while writing
 	}
 	need := int64(x.set.Len()) * bytesAnImage(x.layers, x.o.grid())
-	if x.compression() != "none" {
+	if x.o.compression() != "none" {
 		need /= 2
 	}
-	return enoughDisk(need, folderBytes(x.dir), free, x.dir)
-}
-
-// folderBytes is how much the files below a folder take.
-func folderBytes(dir string) int64 {
-	total := int64(0)
-	filepath.WalkDir(dir, func(_ string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return nil
-		}
-		if info, err := d.Info(); err == nil {
-			total += info.Size()
-		}
-		return nil
-	})
-	return total
+	have, err := durable.Size(x.dir)
+	if err != nil {
+		return err
+	}
+	return enoughDisk(need, have, free, x.dir)
 }
 
 // usualBatch is the fastest on a CPU: larger ones leave its caches.

@@ -3,6 +3,7 @@ package extract
 import (
 	"context"
 	"path/filepath"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sync/errgroup"
@@ -38,17 +39,14 @@ func (w *partWriter) write(r *result) error {
 	if err := w.ctx.Err(); err != nil { // a part could not be finished: its error comes from wait
 		return err
 	}
-	lost := r.lost
-	for k, row := range r.rows {
-		for len(lost) > 0 && lost[0] < row {
-			if err := w.upTo(lost[0]); err != nil {
-				return err
-			}
-			w.at++
-			lost = lost[1:]
-		}
+	k := 0 // of r.rows: the next one
+	for _, row := range slices.Sorted(slices.Values(slices.Concat(r.rows, r.lost))) {
 		if err := w.upTo(row); err != nil {
 			return err
+		}
+		w.at++
+		if k == len(r.rows) || r.rows[k] != row {
+			continue // lost
 		}
 		for i := range w.files {
 			n := w.x.stream.outputs[i].numbers()
@@ -56,13 +54,7 @@ func (w *partWriter) write(r *result) error {
 				return err
 			}
 		}
-		w.at++
-	}
-	for _, row := range lost {
-		if err := w.upTo(row); err != nil {
-			return err
-		}
-		w.at++
+		k++
 	}
 	w.x.lost = append(w.x.lost, r.lost...)
 	w.x.advance(len(r.rows) + len(r.lost))
@@ -115,7 +107,7 @@ func (w *partWriter) copyNext() error {
 
 func (w *partWriter) append(layer, row int, tokens []uint16) error {
 	if !store.Finite(tokens) {
-		return w.x.notFinite(layer, row)
+		return notFinite(w.x.layers[layer], w.x.set.Stimuli[row])
 	}
 	return w.files[layer].AppendHalf(w.x.set.Stimuli[row].Digest, int64(row), tokens)
 }

@@ -12,6 +12,7 @@ import (
 
 	"cortexmap/analyze"
 	"cortexmap/extract"
+	"cortexmap/internal/durable"
 	"cortexmap/internal/ort"
 	"cortexmap/internal/stimuli"
 	"cortexmap/internal/store"
@@ -19,7 +20,7 @@ import (
 
 // ExtractOptions say what Extract measures.
 type ExtractOptions struct {
-	Models   []string // paths; none: the demo's EfficientNet-Lite0, and [CLIP] with ViT-B/16's sizes at batch 8
+	Models   []string // paths; none: the demo's EfficientNet-Lite0, and a ViT-B/16 with random weights at batch 8
 	Pictures string   // a folder; "": the demo's photographs
 	Images   int      // that a round extracts; 0: as many as take about 15 s
 	Rounds   int
@@ -108,7 +109,7 @@ func (e ExtractOptions) networks(ctx context.Context, o Options, rt *ort.Runtime
 	}
 	done = func() { os.RemoveAll(dir) }
 	path := filepath.Join(dir, "clip-vit-b16-shaped.onnx")
-	if err = os.WriteFile(path, CLIP(768, 12), 0o666); err == nil {
+	if err = os.WriteFile(path, randomViT(6), 0o666); err == nil {
 		batch := e.Batch
 		if batch == 0 {
 			batch = 8
@@ -219,24 +220,9 @@ func (s *speeds) extraction(ctx context.Context, rt *ort.Runtime, n measured, se
 	s.said.Seconds += said.Seconds
 	s.said.Memory = max(s.said.Memory, said.Memory)
 	s.said.Bytes += said.Bytes
-	written, err := bytesBelow(dir)
+	written, err := durable.Size(dir)
 	s.written += written
 	return err
-}
-
-// bytesBelow is what the files below a folder take.
-func bytesBelow(dir string) (total int64, err error) {
-	err = filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil {
-			total += info.Size()
-		}
-		return err
-	})
-	return total, err
 }
 
 // pace is when the first batches, one a session, were written and when the last one was, and how many images by then.

@@ -78,7 +78,7 @@ func (g *Graph) Rests(tops []string) ([]Rest, error) {
 	claims := newClaims(g.Root)
 	var out []Rest
 	add := func(p, why string) error {
-		n, err := size(filepath.Join(g.Root, filepath.FromSlash(p)))
+		n, err := durable.Size(filepath.Join(g.Root, filepath.FromSlash(p)))
 		out = append(out, Rest{p, why, n})
 		return err
 	}
@@ -134,25 +134,6 @@ func (g *Graph) Rests(tops []string) ([]Rest, error) {
 	}
 	sort.Slice(out, func(i, j int) bool { return out[i].Path < out[j].Path })
 	return out, nil
-}
-
-// size is the bytes of a file, or of all files of a folder.
-func size(path string) (int64, error) {
-	var n int64
-	err := filepath.WalkDir(path, func(_ string, e os.DirEntry, err error) error {
-		if os.IsNotExist(err) { // somebody was faster
-			return nil
-		}
-		if err != nil || e.IsDir() {
-			return err
-		}
-		info, err := e.Info()
-		if err == nil {
-			n += info.Size()
-		}
-		return nil
-	})
-	return n, durable.Explain(err, path)
 }
 
 // Remove deletes what Rests found. A folder is renamed first, so that no half of it is ever found under its name.
