@@ -20,7 +20,6 @@ func (m *model) mapping(val, test *evaluation) *store.Mapping {
 		out.Selector[i], out.Share[i] = nan32(), nan32()
 	}
 	sums := newScoreSums()
-	var rs []float64
 	shares := make([]float64, m.L)
 	for v, u := range m.units {
 		row := &out.Vertices[u]
@@ -38,9 +37,6 @@ func (m *model) mapping(val, test *evaluation) *store.Mapping {
 		}
 		row.LocalShare = float32(max(0, local) / (max(0, local) + max(0, global)))
 		sums.add(row, clipped)
-		if row.R == row.R {
-			rs = append(rs, float64(row.R))
-		}
 	}
 	out.Info.Parameters = m.parameters()
 	out.Info.Readout = "sum"
@@ -48,9 +44,6 @@ func (m *model) mapping(val, test *evaluation) *store.Mapping {
 		out.Info.Readout = "mean"
 	}
 	out.Info.Scores = sums.scores(m.sel)
-	if len(rs) > 0 {
-		out.Info.Scores["r_median"] = median(rs)
-	}
 	m.lookAtScores(out)
 	out.Info.Warnings = m.warnings
 	return out
@@ -165,10 +158,13 @@ func (p *problem) lookAtScores(m *store.Mapping) {
 	}
 }
 
-// scoreSums collects means over fitted units, leaving out missing ones.
-type scoreSums struct{ sum, n map[string]float64 }
+// scoreSums collects means over fitted units, and the median correlation, leaving out missing ones.
+type scoreSums struct {
+	sum, n map[string]float64
+	r      []float64
+}
 
-func newScoreSums() *scoreSums { return &scoreSums{map[string]float64{}, map[string]float64{}} }
+func newScoreSums() *scoreSums { return &scoreSums{sum: map[string]float64{}, n: map[string]float64{}} }
 
 func (s *scoreSums) one(name string, x float64) {
 	if !math.IsNaN(x) {
@@ -180,6 +176,9 @@ func (s *scoreSums) one(name string, x float64) {
 func (s *scoreSums) add(row *store.Vertex, clipped float64) {
 	s.one("r2_mean", float64(row.R2))
 	s.one("r_mean", float64(row.R))
+	if row.R == row.R {
+		s.r = append(s.r, float64(row.R))
+	}
 	s.one("r2_val_mean", float64(row.R2Val))
 	s.one("r2_norm_mean", float64(row.R2Norm))
 	s.one("ceiling_mean", float64(row.Ceiling))
@@ -193,6 +192,9 @@ func (s *scoreSums) means() store.Scores {
 	out := store.Scores{}
 	for name, sum := range s.sum {
 		out[name] = sum / s.n[name]
+	}
+	if len(s.r) > 0 {
+		out["r_median"] = median(s.r)
 	}
 	return out
 }

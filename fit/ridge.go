@@ -418,7 +418,6 @@ func (r *ridge) bandedMapping(kind string, mixtures [][]float64, bands []band, t
 	out := &store.Mapping{Info: r.info(kind), Vertices: r.places(), Predicted: r.predicted}
 	out.Info.Settings = map[string]any{"penalties": ridgePenalties, "mixtures": len(mixtures)}
 	sums := newScoreSums()
-	var rs []float64
 	width := 0
 	for _, d := range r.widths {
 		width += r.tokens() * d
@@ -431,13 +430,9 @@ func (r *ridge) bandedMapping(kind string, mixtures [][]float64, bands []band, t
 		}
 		scoreRow(row, &bands[v].choice, &test[v])
 		sums.add(row, math.NaN())
-		if row.R == row.R {
-			rs = append(rs, float64(row.R))
-		}
 		out.Info.Parameters += int64(width + 1)
 	}
 	out.Info.Scores = sums.means()
-	out.Info.Scores["r_median"] = median(rs)
 	r.lookAtScores(out)
 	out.Info.Warnings = r.warnings
 	return out
@@ -536,7 +531,6 @@ func (r *ridge) mapping() *store.Mapping {
 	out := &store.Mapping{Info: r.info(RidgeLayers), Vertices: r.places(), Predicted: r.predicted}
 	out.Info.Settings = map[string]any{"penalties": ridgePenalties}
 	sums := newScoreSums()
-	var rs []float64
 	n := len(out.Vertices) * r.L
 	out.LayerR2, out.LayerR = make([]float32, n), make([]float32, n)
 	for i := range n {
@@ -552,11 +546,9 @@ func (r *ridge) mapping() *store.Mapping {
 		row.Fitted, row.LayerArgmax = true, int32(best)
 		scoreRow(row, &r.layers[best].choice[v], &r.layers[best].test[v])
 		sums.add(row, math.NaN())
-		rs = append(rs, correlation(&r.layers[best].test[v]))
 		out.Info.Parameters += int64(r.tokens()*r.widths[best] + 1)
 	}
 	out.Info.Scores = sums.means()
-	out.Info.Scores["r_median"] = median(rs)
 	out.Info.LayerScores = r.layerScores()
 	chosen := slices.MaxFunc(out.Info.LayerScores, func(a, b store.LayerScore) int {
 		return cmp.Compare(a.Scores["r_val_median"], b.Scores["r_val_median"])

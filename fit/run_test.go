@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"cortexmap/internal/fault"
+	"cortexmap/internal/ort"
 	"cortexmap/internal/ort/orttest"
 	"cortexmap/internal/stimuli"
 	"cortexmap/internal/store"
@@ -311,17 +312,7 @@ func TestDeadUnitsChangeNothing(t *testing.T) {
 	in := more(p.in, [][3]float32{inside, inside, {nan, nan, nan}}, func(u, i int) float32 { return []float32{nan, 7, float32(i % 3)}[u] })
 	rt := orttest.Runtime(t)
 	for _, method := range []string{"sound", RidgeLayers, Banded} {
-		fit := func(in Input) *store.Mapping {
-			if method == "sound" {
-				return fitPlanted(t, in, set, 2)
-			}
-			m, err := Baseline(t.Context(), rt, method, in, Options{Threads: 2})
-			if err != nil {
-				t.Fatal(err)
-			}
-			return m
-		}
-		whole, more := fit(p.in), fit(in)
+		whole, more := fitBy(t, rt, method, p.in, set), fitBy(t, rt, method, in, set)
 		if method == "sound" {
 			checkShape(t, more, in)
 		}
@@ -354,24 +345,47 @@ func TestFlatUnitsChangeNothing(t *testing.T) {
 			return float32(i*i%17) / 5
 		})
 	}
-	whole := fitPlanted(t, flat(), set, 2)
-	some := fitPlanted(t, flat(p.in.Val, p.in.Test), set, 2)
-	sameUnits(t, "sound", some, whole, 40)
-	last := some.Vertices[40]
-	if !last.Fitted || last.R2 == last.R2 || last.R == last.R || last.R2Val == last.R2Val {
-		t.Errorf("a flat unit has scores: %+v", last)
-	}
-	if f := some.Info.Flat; f == nil || f.Train != nil || !slices.Equal(f.Val, []string{"lh 140"}) || !slices.Equal(f.Test, f.Val) {
-		t.Errorf("flat units are %+v", f)
-	}
-	for _, id := range []string{"flat-val-responses", "flat-test-responses"} {
-		if !slices.ContainsFunc(some.Info.Warnings, func(w store.Warning) bool { return w.ID == id && strings.HasSuffix(w.Text, ": lh 140") }) {
-			t.Errorf("no %s: %v", id, some.Info.Warnings)
+	rt := orttest.Runtime(t)
+	for _, method := range []string{"sound", RidgeLayers, Banded} {
+		whole := fitBy(t, rt, method, flat(), set)
+		some := fitBy(t, rt, method, flat(p.in.Val, p.in.Test), set)
+		sameUnits(t, method, some, whole, 40)
+		last := some.Vertices[40]
+		if !last.Fitted || last.R2 == last.R2 || last.R == last.R || last.R2Val == last.R2Val {
+			t.Errorf("%s: a flat unit has scores: %+v", method, last)
+		}
+		var r []float64
+		for _, row := range some.Vertices[:40] {
+			r = append(r, float64(row.R))
+		}
+		if got := some.Info.Scores["r_median"]; got != median(r) {
+			t.Errorf("%s: the median r is %v, of those that have one %v", method, got, median(r))
+		}
+		if f := some.Info.Flat; f == nil || f.Train != nil || !slices.Equal(f.Val, []string{"lh 140"}) || !slices.Equal(f.Test, f.Val) {
+			t.Errorf("%s: flat units are %+v", method, f)
+		}
+		for _, id := range []string{"flat-val-responses", "flat-test-responses"} {
+			if !slices.ContainsFunc(some.Info.Warnings, func(w store.Warning) bool { return w.ID == id && strings.HasSuffix(w.Text, ": lh 140") }) {
+				t.Errorf("%s: no %s: %v", method, id, some.Info.Warnings)
+			}
+		}
+		if whole.Info.Flat != nil {
+			t.Errorf("%s: nothing is flat, and named are %+v", method, whole.Info.Flat)
 		}
 	}
-	if whole.Info.Flat != nil {
-		t.Errorf("nothing is flat, and named are %+v", whole.Info.Flat)
+}
+
+// fitBy fits with a protocol's settings, or a baseline.
+func fitBy(t *testing.T, rt *ort.Runtime, method string, in Input, set Settings) *store.Mapping {
+	t.Helper()
+	if method == "sound" {
+		return fitPlanted(t, in, set, 2)
 	}
+	m, err := Baseline(t.Context(), rt, method, in, Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
 }
 
 // Missing responses are left out: the fit still finds the signal.

@@ -17,7 +17,7 @@ import (
 const (
 	featuresVersion  = 3
 	responsesVersion = 1
-	mappingVersion   = 6
+	mappingVersion   = 7
 	resultsVersion   = 13
 )
 
