@@ -1,7 +1,6 @@
 package encoder
 
 import (
-	"encoding/json"
 	"fmt"
 	"io/fs"
 	"os"
@@ -50,7 +49,7 @@ func choose(run string, c Choice) (string, error) {
 	}
 	var fits, names []string
 	for _, dir := range all {
-		info, err := readInfo(dir)
+		info, err := store.ReadFitInfo(dir)
 		if err != nil {
 			return "", err
 		}
@@ -76,20 +75,6 @@ func choose(run string, c Choice) (string, error) {
 	}
 	return "", fault.Inputf("%d mappings may be meant: %s", len(fits), strings.Join(names, "; ")).In("%s", run).
 		Remedy("choose with --model, --subject and --seed, or give the mapping's folder itself")
-}
-
-// readInfo reads what fit.json says of a mapping's kind.
-func readInfo(dir string) (store.FitInfo, error) {
-	var info store.FitInfo
-	path := filepath.Join(dir, store.FitName)
-	data, err := os.ReadFile(path)
-	if err == nil {
-		err = json.Unmarshal(data, &info)
-	}
-	if err != nil {
-		return info, fault.Inputf("the mapping can't be read: %w", err).In("%s", path)
-	}
-	return info, nil
 }
 
 // features finds the store that a mapping in dir was fitted to: below the same run.

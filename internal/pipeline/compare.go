@@ -86,9 +86,9 @@ func (c *comparer) load(path string) ([]*fitted, error) {
 	if err != nil {
 		return nil, err
 	}
-	var f runFile
-	if err := readJSON(filepath.Join(root, "run.json"), &f); err != nil {
-		return nil, fault.Inputf("%s is no run.json of cortexmap: %w", filepath.Join(root, "run.json"), err).Remedy("run the same file again: what is done is kept")
+	f, err := readRun(root)
+	if err != nil {
+		return nil, err
 	}
 	var out []*fitted
 	for _, e := range f.Mappings {
@@ -121,7 +121,7 @@ func runFolder(path string) (string, error) {
 		return "", fault.Inputf("%s is a file", path).Remedy("name the folder that a run has written (its out), or one below its mappings/")
 	}
 	for at, depth := filepath.Clean(path), 0; depth < 5; at, depth = filepath.Dir(at), depth+1 {
-		if durable.Exists(filepath.Join(at, "run.json")) {
+		if durable.Exists(filepath.Join(at, runName)) {
 			return at, nil
 		}
 	}

@@ -329,11 +329,3 @@ func (r *setting) split(ctx context.Context, b *brain) (train, val, test []int, 
 	}
 	return train, val, test, nil
 }
-
-func readJSON(path string, into any) error {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return durable.Explain(err, path)
-	}
-	return json.Unmarshal(data, into)
-}

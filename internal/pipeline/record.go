@@ -62,6 +62,33 @@ type runFile struct {
 	Report   string          `json:"report,omitempty"`
 }
 
+// runName is the file, runFormat the number of its form.
+const (
+	runName   = "run.json"
+	runFormat = 1
+)
+
+// readRun reads the run.json in a run's folder. One that is damaged, of another format, or names folders that are not
+// below the run's is a fault.
+func readRun(root string) (f runFile, err error) {
+	const remedy = "run the same pipeline file again: it is written anew, and what is done is kept"
+	path := filepath.Join(root, runName)
+	if err := durable.ReadJSON(path, &f, remedy); err != nil {
+		return f, err
+	}
+	if f.Format != runFormat {
+		return f, fault.Inputf("it has format %d, this cortexmap reads %d", f.Format, runFormat).In("%s", path).Remedy(remedy)
+	}
+	for _, m := range f.Mappings {
+		for _, folder := range []string{m.Folder, m.Features} {
+			if folder != "" && !filepath.IsLocal(filepath.FromSlash(folder)) {
+				return f, fault.Inputf("damaged: %q is no folder of the run", folder).In("%s", path).Remedy(remedy)
+			}
+		}
+	}
+	return f, nil
+}
+
 // record writes run.json: at the beginning with the state running, so that an end that nobody could tell
 // of doesn't look like success, and in the end.
 func (r *run) record(state string, failure error) error {
@@ -70,7 +97,7 @@ func (r *run) record(state string, failure error) error {
 		return durable.Explain(err, ".")
 	}
 	f := runFile{
-		Format: 1, Version: r.Version, Command: r.Command, Folder: folder, Device: r.device, Config: r.Config,
+		Format: runFormat, Version: r.Version, Command: r.Command, Folder: folder, Device: r.device, Config: r.Config,
 		Started: r.started, Ended: time.Now(), State: state,
 		Tasks: append([]Task{}, r.result.Tasks...), Warnings: append([]store.Warning{}, r.result.Warnings...), Report: r.result.Report,
 	}
@@ -87,5 +114,5 @@ func (r *run) record(state string, failure error) error {
 	if err != nil {
 		return err
 	}
-	return durable.WriteFile(filepath.Join(r.out, "run.json"), append(data, '\n'))
+	return durable.WriteFile(filepath.Join(r.out, runName), append(data, '\n'))
 }

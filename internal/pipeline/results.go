@@ -74,8 +74,8 @@ func (r *run) adopt() error {
 		return nil
 	}
 	dir := filepath.Join(r.out, resultsFolder)
-	var m made
-	if err := readJSON(filepath.Join(dir, resultsName), &m); err != nil {
+	m, err := readMade(dir)
+	if err != nil {
 		return err
 	}
 	below := func(names []string) (paths []string) {
@@ -90,6 +90,20 @@ func (r *run) adopt() error {
 		r.warn(w)
 	}
 	return nil
+}
+
+// readMade reads the results' own record. Names that lead out of the folder are a fault, like one that names no report.
+func readMade(dir string) (m made, err error) {
+	path := filepath.Join(dir, resultsName)
+	if err := durable.ReadJSON(path, &m, store.MakeAnew); err != nil {
+		return m, err
+	}
+	for _, name := range slices.Concat([]string{m.Report}, m.Tables, m.Plates) {
+		if !filepath.IsLocal(filepath.FromSlash(name)) {
+			return m, fault.Inputf("damaged: %q is no file of the results", name).In("%s", path).Remedy(store.MakeAnew)
+		}
+	}
+	return m, nil
 }
 
 // there reads the mappings that could be made; the others are named in a warning.

@@ -219,19 +219,16 @@ func Clean(out string, rests []tasks.Rest) error {
 // Recorded is the configuration of an earlier run, as its folder keeps it, with paths that lead from here to
 // what it read, whatever folder it was started in.
 func Recorded(out string) ([]byte, error) {
-	path := filepath.Join(out, "run.json")
-	var f struct {
-		Folder string         `json:"folder"`
-		Config map[string]any `json:"config"`
-	}
-	if err := readJSON(path, &f); err != nil {
+	f, err := readRun(out)
+	if err != nil {
 		return nil, err
 	}
-	if f.Config == nil {
-		return nil, fault.Inputf("%s holds no configuration", path).Remedy("name the pipeline file instead")
+	recorded, ok := f.Config.(map[string]any)
+	if !ok {
+		return nil, fault.Inputf("%s holds no configuration", filepath.Join(out, runName)).Remedy("name the pipeline file instead")
 	}
 	for _, list := range []string{"models", "subjects"} {
-		entries, _ := f.Config[list].([]any)
+		entries, _ := recorded[list].([]any)
 		for _, e := range entries {
 			entry, _ := e.(map[string]any)
 			for k, v := range entry {
@@ -241,12 +238,12 @@ func Recorded(out string) ([]byte, error) {
 			}
 		}
 	}
-	f.Config["out"] = out
-	return json.Marshal(f.Config)
+	recorded["out"] = out
+	return json.Marshal(recorded)
 }
 
 // pathKeys are the keys of networks and subjects that hold paths.
 var pathKeys = map[string]bool{"path": true, "card": true, "rois": true, "ceiling": true, "mask": true}
 
 // Holds says whether a folder holds a run.
-func Holds(out string) bool { return durable.Exists(filepath.Join(out, "run.json")) }
+func Holds(out string) bool { return durable.Exists(filepath.Join(out, runName)) }

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"io/fs"
-	"os"
 	"path/filepath"
 
 	"cortexmap/internal/durable"
@@ -101,7 +100,13 @@ func ReadManifest(dir string) (Manifest, error) {
 	if err := readJSON(path, &m); err != nil {
 		return m, err
 	}
-	return m, checkFormat(path, m.Format)
+	if err := checkFormat(path, m.Format); err != nil {
+		return m, err
+	}
+	if m.Images < 0 || m.Grid < 0 || m.Batch < 0 || m.Copied < 0 {
+		return m, damaged(path, "%d images, grid %d, batch %d, %d copied", m.Images, m.Grid, m.Batch, m.Copied)
+	}
+	return m, nil
 }
 
 // ReadLayers reads a feature store's layers.json.
@@ -111,15 +116,24 @@ func ReadLayers(dir string) ([]Layer, error) {
 	if err := readJSON(path, &layers); err != nil {
 		return nil, err
 	}
-	for i, l := range layers {
-		if l.Index != i || l.Width < 1 {
-			return nil, damaged(path, "layer %d has index %d and width %d", i, l.Index, l.Width)
-		}
-	}
 	if len(layers) == 0 {
 		return nil, damaged(path, "it lists no layers")
 	}
-	return layers, nil
+	return layers, checkLayers(path, layers)
+}
+
+// checkLayers says which layer of a file's list can't be one. Real ones have widths and grids of a few thousand.
+func checkLayers(path string, layers []Layer) error {
+	const most = 1 << 24
+	for i, l := range layers {
+		if l.Index != i || l.Width < 1 || l.Width > most {
+			return damaged(path, "layer %d has index %d and width %d", i, l.Index, l.Width)
+		}
+		if min(l.Grid[0], l.Grid[1], l.Prefix) < 0 || max(l.Grid[0], l.Grid[1], l.Prefix) > most {
+			return damaged(path, "layer %d has grid %d x %d behind %d tokens", i, l.Grid[0], l.Grid[1], l.Prefix)
+		}
+	}
+	return nil
 }
 
 func writeJSON(path string, v any) error {
@@ -131,18 +145,12 @@ func writeJSON(path string, v any) error {
 }
 
 func readJSON(path string, into any) error {
-	data, err := os.ReadFile(path)
+	err := durable.ReadJSON(path, into, MakeAnew)
 	if errors.Is(err, fs.ErrNotExist) {
-		return fault.Inputf("%s is missing: the folder is not finished, or no folder of cortexmap's: %w", path, err).
+		return fault.Inputf("%s is missing: the folder is not finished, or no folder of cortexmap's: %w", path, fs.ErrNotExist).
 			Remedy("run the stage that makes it again")
 	}
-	if err != nil {
-		return durable.Explain(err, path)
-	}
-	if err := json.Unmarshal(data, into); err != nil {
-		return damaged(path, "no valid JSON: %w", err)
-	}
-	return nil
+	return err
 }
 
 func checkFormat(path string, format int) error {
@@ -156,8 +164,11 @@ func checkFormat(path string, format int) error {
 	return nil
 }
 
+// MakeAnew is the remedy where a file in a finished task's folder is not what was written there.
+const MakeAnew = "delete its folder and run again: it will be made anew"
+
 // damaged is the fault of a file that is not what was written there.
 func damaged(path, format string, args ...any) *fault.Error {
 	return fault.Inputf("damaged: "+format, args...).In("%s", path).
-		Remedy("delete its folder and run again: it will be made anew")
+		Remedy(MakeAnew)
 }

@@ -185,7 +185,18 @@ func ReadFitInfo(dir string) (info FitInfo, err error) {
 	if err := readJSON(path, &info); err != nil {
 		return info, err
 	}
-	return info, checkFormat(path, info.Format)
+	if err := checkFormat(path, info.Format); err != nil {
+		return info, err
+	}
+	if err := checkLayers(path, info.Layers); err != nil {
+		return info, err
+	}
+	for i, s := range info.LayerScores {
+		if s.Layer < 0 || s.Layer >= len(info.Layers) {
+			return info, damaged(path, "score %d is of layer %d of %d", i, s.Layer, len(info.Layers))
+		}
+	}
+	return info, nil
 }
 
 // ReadMapping reads the mapping in dir. A file that is missing, cut, or disagrees with the others is a fault
@@ -226,6 +237,9 @@ func (m *Mapping) readVertices(path string) error {
 	m.Vertices = make([]Vertex, len(rows))
 	for i := range rows {
 		m.Vertices[i] = rows[i].vertex()
+		if l := int(m.Vertices[i].LayerArgmax); l < -1 || l >= len(m.Info.Layers) {
+			return damaged(path, "row %d chooses layer %d of %d", i, l, len(m.Info.Layers))
+		}
 	}
 	return nil
 }

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"unsafe"
 
@@ -63,6 +64,9 @@ func (p *part) check() error {
 	shape, _ := p.parquet.Lookup("cortexmap.shape")
 	if n, err := fmt.Sscanf(shape, "%d,%d", &p.tokens, &p.width); n != 2 || p.tokens < 1 || p.width < 1 {
 		return damaged(p.path, "its cortexmap.shape is %q: %v", shape, err)
+	}
+	if p.tokens > math.MaxInt32/2/p.width { // a BYTE_ARRAY's length has 31 bits
+		return damaged(p.path, "its cortexmap.shape is %q, more than a row holds", shape)
 	}
 	return nil
 }

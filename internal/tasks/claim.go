@@ -37,6 +37,9 @@ type owner struct {
 }
 
 func (o owner) String() string {
+	if o == (owner{}) {
+		return "somebody whose claim can't be read (gone in a minute unless it moves)"
+	}
 	if o.Job != "" {
 		return fmt.Sprintf("Slurm's job %s on %s", o.Job, o.Host)
 	}
@@ -219,14 +222,15 @@ func (c *claims) abandoned(dir, pid string) bool {
 	return err == nil && time.Since(info.ModTime()) > time.Second
 }
 
-// look says who has a task, and whether that process is gone. A claim that vanished meanwhile is gone.
+// look says who has a task, and whether that process is gone. A claim that vanished meanwhile is gone; one whose file
+// can't be read (cut by a crash of the machine) is judged by its heartbeat, as another machine's.
 func (c *claims) look(key string) (*owner, bool) {
 	dir := c.dir(key)
 	o, err := readOwner(dir)
-	if err != nil {
-		return &owner{}, errors.Is(err, fs.ErrNotExist)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &owner{}, true
 	}
-	if o.Machine == c.me.Machine {
+	if err == nil && o.Machine == c.me.Machine {
 		return &o, startOf(o.PID) != o.Started || !durable.Alive(o.PID)
 	}
 	if o.Job != "" && o.Job == c.me.Job { // this element's earlier life: Slurm starts the next when it has ended
@@ -263,9 +267,8 @@ func (c *claims) evict(key string, from owner) {
 }
 
 func readOwner(dir string) (o owner, err error) {
-	data, err := readSmall(filepath.Join(dir, ownerName))
-	if err != nil {
-		return o, err
+	if err := durable.ReadJSON(filepath.Join(dir, ownerName), &o, ""); err != nil {
+		return owner{}, err
 	}
-	return o, json.Unmarshal(data, &o)
+	return o, nil
 }

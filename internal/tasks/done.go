@@ -173,42 +173,38 @@ func (t *Task) fixedDone(root string) bool {
 	return err == nil && r.Key == t.Key
 }
 
+// recordFormat is the number of the form in which records are written.
+const recordFormat = 1
+
 // ReadRecord reads a folder's task.json.
 func ReadRecord(dir string) (r Record, err error) {
 	path := filepath.Join(dir, RecordName)
-	data, err := readSmall(path)
-	if err != nil {
-		return r, durable.Explain(err, path)
+	if err := durable.ReadJSON(path, &r, makeAnew); err != nil {
+		return Record{}, err
 	}
-	return r, json.Unmarshal(data, &r)
+	if r.Format != recordFormat {
+		return Record{}, fault.Inputf("it has format %d, this cortexmap reads %d", r.Format, recordFormat).In("%s", path).Remedy(makeAnew)
+	}
+	return r, nil
 }
 
-// mostBytes bounds the files that tell of tasks: a record of a hundred thousand files has a tenth of it.
-const mostBytes = 128 << 20
+// makeAnew is the remedy for a finished folder that is not as it was left.
+const makeAnew = "delete its folder and run again: it will be made anew"
 
-// readSmall reads a file of an output folder that may come from elsewhere.
-func readSmall(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, mostBytes+1))
-	if err == nil && len(data) > mostBytes {
-		return nil, fault.Inputf("%s has more than %d MiB", path, mostBytes>>20)
-	}
-	return data, err
-}
-
-// ReadFailure reads why a task failed when it was last tried; false if it did not.
+// ReadFailure reads why a task failed when it was last tried; false if it did not. A note that can't be read says so in
+// place of its reason.
 func ReadFailure(root, key string) (f Failure, ok bool) {
-	data, err := readSmall(filepath.Join(root, filepath.FromSlash(failedDir), key+".json"))
-	return f, err == nil && json.Unmarshal(data, &f) == nil
+	path := filepath.Join(root, filepath.FromSlash(failedDir), key+".json")
+	err := durable.ReadJSON(path, &f, "run again: the task is tried again")
+	if err != nil {
+		f = Failure{Key: key, Error: err.Error()}
+	}
+	return f, !errors.Is(err, fs.ErrNotExist)
 }
 
 // seal writes the record of a filled folder: the last file before it gets its final name.
 func (t *Task) seal(dir, version string, spent time.Duration) error {
-	r := Record{Format: 1, Kind: t.Kind, Name: t.Name, Key: t.Key, Parts: raw(t.Parts), Version: version,
+	r := Record{Format: recordFormat, Kind: t.Kind, Name: t.Name, Key: t.Key, Parts: raw(t.Parts), Version: version,
 		Seconds: spent.Seconds(), Threads: t.Cost.Threads}
 	for _, n := range t.Needs {
 		if !n.State.Finished() {

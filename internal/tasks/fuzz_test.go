@@ -12,10 +12,12 @@ import (
 )
 
 // FuzzFiles: whatever a record, a claim, a failure, a job or an element's list holds in an output folder that comes from
-// elsewhere, reading it ends, and no path comes from its text.
+// elsewhere, reading it ends, no path comes from its text, nothing is taken for done but what has a record of its key, and
+// a record that is taken is written again as it was read.
 func FuzzFiles(f *testing.F) {
 	for _, v := range []any{
-		Record{Format: 1, Kind: "test", Name: "one", Key: key("one"), Parts: []RawPart{{"seed", json.RawMessage("1")}}, Files: map[string]FileSum{"../../out": {1, "x"}}},
+		Record{Format: recordFormat, Key: key("all")}, Record{Format: recordFormat + 1, Key: key("all")},
+		Record{Format: recordFormat, Kind: "test", Name: "one", Key: key("one"), Parts: []RawPart{{"seed", json.RawMessage("1")}}, Files: map[string]FileSum{"../../out": {1, "x"}}},
 		owner{Machine: "m", Host: "h", PID: 1, Started: "1"}, owner{PID: -1}, Failure{Key: key("one"), Log: "../x"},
 		Job{ID: "7", Kind: "test", Keys: []string{key("one"), "../.."}}, Element{Key: key("one"), What: json.RawMessage("{}")}, []any{nil, "x", 1e300},
 	} {
@@ -48,7 +50,15 @@ func FuzzFiles(f *testing.F) {
 			}
 		}
 		told(g.Look())
-		_, err := g.Explain()
+		record, err := ReadRecord(filepath.Join(root, "all"))
+		told(err)
+		if done := g.Find(key("all")).State == Kept; done != (err == nil && record.Key == key("all") && record.Format == recordFormat) {
+			t.Errorf("done: %v, of %+v, %v", done, record, err)
+		}
+		if err == nil {
+			rewritten(t, record)
+		}
+		_, err = g.Explain()
 		told(err)
 		rests, err := g.Rests([]string{"things"})
 		told(err)
@@ -69,4 +79,20 @@ func FuzzFiles(f *testing.F) {
 			t.Errorf("reading changed the folder: %v", err)
 		}
 	})
+}
+
+// rewritten checks that a record is written again as it was read.
+func rewritten(t *testing.T, r Record) {
+	t.Helper()
+	once, err := json.Marshal(r)
+	if err != nil {
+		t.Fatalf("%+v can't be written: %v", r, err)
+	}
+	var again Record
+	if err := json.Unmarshal(once, &again); err != nil {
+		t.Fatal(err)
+	}
+	if twice, err := json.Marshal(again); err != nil || string(twice) != string(once) {
+		t.Errorf("%s is written as %s, %v", once, twice, err)
+	}
 }

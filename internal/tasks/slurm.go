@@ -349,21 +349,24 @@ func (g *Graph) Jobs() ([]Job, error) {
 	}
 	var jobs []Job
 	for _, p := range paths {
-		data, err := readSmall(p)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue // removed meanwhile
-		}
-		if err != nil {
-			return nil, durable.Explain(err, p)
-		}
 		var j Job
-		if json.Unmarshal(data, &j) == nil && j.ID != "" {
-			jobs = append(jobs, j)
+		err := durable.ReadJSON(p, &j, forgetJob)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			continue // removed meanwhile
+		case err != nil:
+			return nil, err
+		case j.ID == "":
+			return nil, fault.Inputf("damaged: it names no job").In("%s", p).Remedy(forgetJob)
 		}
+		jobs = append(jobs, j)
 	}
 	slices.SortStableFunc(jobs, func(a, b Job) int { return a.Time.Compare(b.Time) })
 	return jobs, nil
 }
+
+// forgetJob is the remedy for a damaged record of a submission.
+const forgetJob = "cancel its array with scancel if `squeue --me` still shows one, delete the file, and run again: what is missing is submitted"
 
 // escapeGlob makes a path stand for itself in a pattern.
 func escapeGlob(p string) string {
@@ -405,9 +408,9 @@ func ReadElement(list string) (Element, error) {
 		return e, fault.Inputf("SLURM_ARRAY_TASK_ID is %q, no element's number", os.Getenv("SLURM_ARRAY_TASK_ID")).
 			Remedy("elements are started by Slurm; use `cortexmap run`")
 	}
-	data, err := readSmall(list)
+	data, err := durable.ReadBounded(list)
 	if err != nil {
-		return e, durable.Explain(err, list)
+		return e, err
 	}
 	lines := strings.Split(strings.TrimSpace(string(data)), "\n")
 	if index < 0 || index >= len(lines) {

@@ -1,0 +1,135 @@
+package pipeline
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"cortexmap/internal/config"
+	"cortexmap/internal/fault"
+)
+
+// wholeRun is a run.json, and wholeMade the results.json of its results.
+const (
+	wholeRun = `{"format": 1, "version": "v", "folder": "/elsewhere", "started": "2026-01-02T03:04:05Z", "ended": "2026-01-02T03:04:06Z", "state": "done",
+		"config": {"out": "o", "models": [{"path": "nets/a.onnx"}], "subjects": ["demo:simulated"]}, "tasks": [], "warnings": [],
+		"mappings": [{"folder": "mappings/a/b/sound-seed0-0123456789ab", "features": "features/a-b-0123456789ab", "hierarchy": {"name": "own", "levels": [{"name": "V1", "rois": ["V1"]}]}}]}`
+	wholeMade = `{"report": "report.html", "tables": ["tables/rois.csv"], "plates": [], "summary": [["a", "b"]], "warnings": [], "seconds": {"analyze": 1.5}}`
+)
+
+// TestDamagedRecords: a run.json or results.json that is cut, of another format or of other types, or that names files
+// outside its folder, is refused by its name, with what to do.
+func TestDamagedRecords(t *testing.T) {
+	swap := func(old, now string) func(string) string {
+		return func(whole string) string { return strings.Replace(whole, old, now, 1) }
+	}
+	both := []string{runName, resultsName}
+	for _, c := range []struct {
+		name, text string
+		files      []string
+		damage     func(whole string) string
+	}{
+		{"empty", "unexpected end", both, func(string) string { return "" }},
+		{"cut", "unexpected end", both, func(s string) string { return s[:len(s)/2] }},
+		{"text", "cannot unmarshal string", both, func(string) string { return `"x"` }},
+		{"null", "", both, func(string) string { return "null" }},
+		{"no format", "format 0", []string{runName}, swap(`"format": 1, `, "")},
+		{"later format", "format 2", []string{runName}, swap(`"format": 1`, `"format": 2`)},
+		{"no time", "parsing time", []string{runName}, swap("2026-01-02T03:04:05Z", "yesterday")},
+		{"an absolute mapping", "no folder of the run", []string{runName}, swap("mappings/", "/mappings/")},
+		{"tokens of another run", "no folder of the run", []string{runName}, swap("features/", "../other/features/")},
+		{"a report elsewhere", "no file of the results", []string{resultsName}, swap("report.html", "../../report.html")},
+		{"a table elsewhere", "no file of the results", []string{resultsName}, swap("tables/", "/tables/")},
+		{"no report", "no file of the results", []string{resultsName}, swap(`"report": "report.html", `, "")},
+		{"NaN seconds", "invalid character 'N'", []string{resultsName}, swap("1.5", "NaN")},
+		{"endless seconds", "1e999", []string{resultsName}, swap("1.5", "1e999")},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			for _, name := range c.files {
+				root := t.TempDir()
+				whole := map[string]string{runName: wholeRun, resultsName: wholeMade}[name]
+				if err := os.WriteFile(filepath.Join(root, name), []byte(c.damage(whole)), 0o666); err != nil {
+					t.Fatal(err)
+				}
+				read := map[string]func(string) error{
+					runName:     func(root string) error { _, err := Recorded(root); return err },
+					resultsName: func(root string) error { _, err := readMade(root); return err },
+				}[name]
+				err := read(root)
+				toldOf(t, err, filepath.Join(root, name))
+				if err != nil && !strings.Contains(err.Error(), c.text) {
+					t.Errorf("%s: %v; want %q", name, err, c.text)
+				}
+			}
+		})
+	}
+}
+
+// toldOf checks that an error names the file and what to do.
+func toldOf(t *testing.T, err error, path string) {
+	t.Helper()
+	var f *fault.Error
+	if !errors.As(err, &f) || f.Class != fault.Input || f.Fix == "" || !strings.Contains(f.Error(), path) {
+		t.Errorf("%v; want a fault of the input that names %s and what to do", err, path)
+	}
+}
+
+// FuzzRecords: whatever run.json and results.json hold, reading them ends in a fault that names the file and what to do, or
+// in something that names nothing outside its folder and is written again as it was read; the configuration of a run
+// is then one that can be loaded, or a fault.
+func FuzzRecords(f *testing.F) {
+	for _, text := range []string{wholeRun, wholeMade, "", "null", wholeRun[:200], `{"format": 1, "config": {"models": [null, 1, {"path": 1}]}}`, `{"report": "..", "tables": [null]}`} {
+		f.Add([]byte(text))
+	}
+	root := f.TempDir()
+	f.Fuzz(func(t *testing.T, data []byte) {
+		run, results := filepath.Join(root, runName), filepath.Join(root, resultsName)
+		if err := errors.Join(os.WriteFile(run, data, 0o666), os.WriteFile(results, data, 0o666)); err != nil {
+			t.Fatal(err)
+		}
+		if m, err := readMade(root); err != nil {
+			toldOf(t, err, results)
+		} else {
+			same(t, m)
+			for _, name := range append(m.Tables, m.Report) {
+				if !filepath.IsLocal(name) {
+					t.Errorf("%q lies elsewhere", name)
+				}
+			}
+		}
+		r, err := readRun(root)
+		if err != nil {
+			toldOf(t, err, run)
+			return
+		}
+		same(t, r)
+		text, err := Recorded(root)
+		if err != nil {
+			toldOf(t, err, run)
+			return
+		}
+		if _, err := config.Load(run, text, nil); err != nil && fault.ClassOf(err) != fault.Input {
+			t.Errorf("its configuration: %v", err)
+		}
+	})
+}
+
+// same checks that v is read again as it is written.
+func same[T any](t *testing.T, v T) {
+	t.Helper()
+	once, err := json.Marshal(v)
+	if err != nil {
+		t.Fatalf("%+v can't be written: %v", v, err)
+	}
+	var again T
+	if err := json.Unmarshal(once, &again); err != nil {
+		t.Fatal(err)
+	}
+	if twice, err := json.Marshal(again); err != nil || !bytes.Equal(twice, once) {
+		t.Errorf("%s is written as %s, %v", once, twice, err)
+	}
+}
