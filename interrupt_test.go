@@ -125,7 +125,7 @@ type started struct {
 func (s *stopped) command(ctx context.Context, out string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "cortexmap", append(s.args, "--out", out)...)
 	cmd.Dir = s.dir
-	cmd.Env = append(os.Environ(), libraryEnv(s.t)...)
+	cmd.Env = append(append(os.Environ(), libraryEnv(s.t)...), "TMPDIR="+s.dir) // what it leaves when it is killed goes with ours
 	return cmd
 }
 

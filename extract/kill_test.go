@@ -51,7 +51,7 @@ func TestKill(t *testing.T) {
 	killedRun(t, whole)
 	command := func(dir string) *exec.Cmd {
 		c := exec.Command(os.Args[0], "-test.run=^TestKilledProcess$")
-		c.Env = append(os.Environ(), killedDir+"="+dir)
+		c.Env = append(os.Environ(), killedDir+"="+dir, "TMPDIR="+t.TempDir()) // what it leaves when it is killed goes with ours
 		return c
 	}
 	took := time.Now()

@@ -53,7 +53,8 @@ func TestChildOfResume(t *testing.T) {
 func killedAt(t *testing.T, protocol, folder string, n int) (at string) {
 	t.Helper()
 	c := exec.Command(os.Args[0], "-test.run=^TestChildOfResume$")
-	c.Env = append(os.Environ(), childProtocol+"="+protocol, childFolder+"="+folder)
+	// Killed, it can't clear its temporary folders away: they lie in ours.
+	c.Env = append(os.Environ(), childProtocol+"="+protocol, childFolder+"="+folder, "TMPDIR="+t.TempDir())
 	out, err := c.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -43,6 +43,14 @@ func browser(t *testing.T, options ...chromedp.ExecAllocatorOption) context.Cont
 	o := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox,
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND"), chromedp.Flag("disable-background-networking", true), chromedp.Flag("enable-unsafe-swiftshader", true))
 	o = append(o, options...)
+	// It is ended by a signal, and leaves its temporary folders. Some of its processes may end later than the test, so
+	// that t.TempDir, which insists, won't do.
+	left, err := os.MkdirTemp("", "chromium")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.RemoveAll(left) })
+	o = append(o, chromedp.Env("TMPDIR="+left))
 	// a browser that hangs must not hang the tests
 	ctx, cancel := context.WithTimeout(context.Background(), 3*time.Minute)
 	t.Cleanup(cancel)
