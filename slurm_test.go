@@ -30,8 +30,8 @@ type cluster struct {
 }
 
 // TestSlurm runs a sweep of two networks and two seeds on a real Slurm and disturbs it: a task is cancelled, one
-// requeued, one killed, and the node of one goes down and comes back. Slurm brings back the second and the fourth by
-// itself, submitting again the others, and in the end everything is, byte for byte, what a local run makes.
+// requeued, one killed, one's time is up, and the node of one goes down and comes back. Slurm brings back the second and
+// the last by itself, submitting again the others, and in the end everything is, byte for byte, what a local run makes.
 func TestSlurm(t *testing.T) {
 	if os.Getenv("CORTEXMAP_SLURM") == "" {
 		t.Skip("starts a cluster; CORTEXMAP_SLURM=1 runs it, as .ci/run does")
@@ -73,6 +73,7 @@ func TestSlurm(t *testing.T) {
 	c.disturb("features", "requeued", func(e element) { c.slurm("scontrol", "requeue", e.job) })
 	c.disturb("mapping", "on a node that went down", c.nodeDown)
 	c.disturb("mapping", "killed", func(e element) { c.signal(e, syscall.SIGKILL) })
+	c.disturb("mapping", "ended because its time was up", c.timeUp)
 	c.disturb("mapping", "cancelled", func(e element) { c.slurm("scancel", e.job) })
 
 	submissions := 0
@@ -229,6 +230,28 @@ func (c *cluster) nodeDown(e element) {
 		c.t.Errorf("the node is down, and status says %v", n)
 	}
 	c.slurm("scontrol", "update", "NodeName="+c.node, "State=RESUME")
+}
+
+// timeUp brings the end of an element's time forward (limits are of minutes) and waits for Slurm to end it, which looks
+// twice a minute; status then says what happened.
+func (c *cluster) timeUp(e element) {
+	c.t.Helper()
+	c.slurm("scontrol", "update", "JobId="+e.job, "EndTime=now")
+	for syscall.Kill(e.pid, 0) == nil {
+		c.pause("the time to be up")
+	}
+	for {
+		cmd := c.command(c.t.Context(), c.out)
+		cmd.Args = []string{"cortexmap", "status", c.out}
+		text, err := cmd.Output()
+		if err != nil {
+			c.t.Fatalf("status: %v\n%s", err, text)
+		}
+		if strings.Contains(string(text), "it ran into the site's own time limit") {
+			return
+		}
+		c.pause("status to say that the time was up")
+	}
 }
 
 // working are the tasks of a kind that are at work.

@@ -209,7 +209,11 @@ func (e *env) printStatus(s *pipeline.Survey) {
 		case "failed":
 			fmt.Fprintf(e.stdout, "failed: %s %s: %s\n  log: %s\n", t.Kind, t.Name, oneLine(t.Error), filepath.Join(s.Out, filepath.FromSlash(t.Log)))
 		case "running", "lost":
-			fmt.Fprintf(e.stdout, "%s: %s %s\n", t.State, t.Kind, t.Name)
+			why := ""
+			if t.Error != "" {
+				why = ": " + oneLine(t.Error)
+			}
+			fmt.Fprintf(e.stdout, "%s: %s %s%s\n", t.State, t.Kind, t.Name, why)
 		}
 	}
 }

@@ -26,7 +26,7 @@ type Task struct {
 // taskOf is a task as the result tells it.
 func taskOf(t *tasks.Task) Task {
 	out := Task{Kind: t.Kind, Name: t.Name, Key: t.Key, Folder: t.Folder, State: t.State.String(), Seconds: t.Seconds}
-	if t.State == tasks.Failed && t.Err != nil {
+	if (t.State == tasks.Failed || t.State == tasks.Lost) && t.Err != nil {
 		out.Error = t.Err.Error()
 	}
 	return out

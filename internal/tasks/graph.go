@@ -29,7 +29,7 @@ type Task struct {
 
 	State   State
 	Seconds float64 // that it took now
-	Err     error   // why it failed
+	Err     error   // why it failed, or, where Slurm says so, is lost
 }
 
 // Part is one thing that a key depends on. The value is what JSON can hold.

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"os/exec"
@@ -35,7 +36,7 @@ const maxArray = 1000
 //	                     mapping-0-17.log   what element 17 printed
 //
 // What was submitted and is neither finished, nor in the queue, nor failed is lost (a node died, somebody
-// cancelled it); Execute submits again what is lost, failed or missing, and nothing else.
+// cancelled it, its time was up); Execute submits again what is lost, failed or missing, and nothing else.
 //
 // A site bounds arrays (MaxArraySize) and what one user may have in the queue (MaxSubmitJobs of an association or a
 // quality of service). Arrays are made no larger than the first; where the second is reached, what fits is submitted,
@@ -60,6 +61,8 @@ type Job struct {
 	Keys      []string  `json:"keys"` // by element
 	Arguments []string  `json:"sbatch"`
 	Time      time.Time `json:"time"`
+
+	stem string // of its files, where it was read
 }
 
 // Element is a line of a .tasks file.
@@ -87,6 +90,9 @@ func (s *Slurm) Execute(ctx context.Context, g *Graph) error {
 	byKind := map[string][]*Task{}
 	all := 0
 	for _, t := range g.Tasks {
+		if t.State == Lost && t.Err != nil {
+			s.Log.Warn(fmt.Sprintf("submitted again: %s %s: %v", t.Kind, t.Name, t.Err))
+		}
 		if !t.State.Finished() && t.State != Queued && t.State != Running {
 			byKind[t.Kind] = append(byKind[t.Kind], t)
 			all++
@@ -141,7 +147,7 @@ func (s *submission) kind(ctx context.Context, kind string, left []*Task) error 
 			return err
 		}
 		for _, t := range ts {
-			t.State, s.jobs[t.Key] = Queued, id
+			t.State, t.Err, s.jobs[t.Key] = Queued, nil, id
 		}
 		s.Log.Info(fmt.Sprintf("submitted %d × %s as job %s", len(ts), kind, id))
 		s.submitted += len(ts)
@@ -324,10 +330,13 @@ func (g *Graph) lookInQueue(ctx context.Context) (map[string]string, error) {
 			case there:
 				jobs[key] = job.ID
 				if t.State != Running {
-					t.State = state
+					t.State, t.Err = state, nil
 				}
-			case jobs[key] == "" && (t.State == Missing || t.State == Interrupted):
-				t.State = Lost
+			case jobs[key] == "" && (t.State == Missing || t.State == Interrupted || t.State == Lost):
+				t.State, t.Err = Lost, nil
+				if job.timeUp(i) {
+					t.Err = job.tooLong()
+				}
 			}
 		}
 	}
@@ -359,10 +368,60 @@ func (g *Graph) Jobs() ([]Job, error) {
 		case j.ID == "":
 			return nil, fault.Inputf("damaged: it names no job").In("%s", p).Remedy(forgetJob)
 		}
+		j.stem = strings.TrimSuffix(p, ".json")
 		jobs = append(jobs, j)
 	}
 	slices.SortStableFunc(jobs, func(a, b Job) int { return a.Time.Compare(b.Time) })
 	return jobs, nil
+}
+
+// timeUp says whether Slurm ended an element because its time was up. No accounting is needed to know: whoever ends an
+// element for Slurm (slurmstepd) writes the reason into what the element printed,
+//
+//	slurmstepd-node1: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-02T03:04:05 DUE TO TIME LIMIT ***
+//
+// (older ones leave the node out of the first word), and the last such line counts, since one log has all lives of an element that was requeued.
+func (j *Job) timeUp(element int) bool {
+	data, err := tail(fmt.Sprintf("%s-%d.log", j.stem, element))
+	if err != nil {
+		return false // it never began
+	}
+	reason := ""
+	for line := range strings.Lines(data) {
+		if _, after, ok := strings.Cut(line, " CANCELLED AT "); ok && strings.HasPrefix(line, "slurmstepd") {
+			reason = after
+		}
+	}
+	return strings.Contains(reason, " DUE TO TIME LIMIT")
+}
+
+// tail is the last 64 KiB of a file.
+func tail(path string) (string, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return "", err
+	}
+	defer f.Close()
+	const most = 64 << 10
+	if info, err := f.Stat(); err == nil && info.Size() > most {
+		if _, err := f.Seek(-most, io.SeekEnd); err != nil {
+			return "", err
+		}
+	}
+	data, err := io.ReadAll(io.LimitReader(f, most))
+	return string(data), err
+}
+
+// tooLong is why a task is lost whose element's time was up.
+func (j *Job) tooLong() *fault.Error {
+	limit := "the site's own time limit (slurm.time is not set)"
+	for _, a := range j.Arguments {
+		if t, ok := strings.CutPrefix(a, "--time="); ok {
+			limit = "its time limit of " + t + " (slurm.time, or its stage's own below slurm)"
+		}
+	}
+	return fault.Machinef("it ran into %s", limit).
+		Remedy("allow more time; the same command submits it again, and it goes on from its checkpoint")
 }
 
 // forgetJob is the remedy for a damaged record of a submission.

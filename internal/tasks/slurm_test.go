@@ -3,6 +3,7 @@
 package tasks
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -110,6 +111,93 @@ func TestSlurmLimits(t *testing.T) {
 	if again, _ := sizes(); len(again) != len(got) {
 		t.Errorf("submitted twice: %v", again)
 	}
+}
+
+// TestSlurmTimeLimit: an element that Slurm ended because its time was up is lost, and told as that with its limit and
+// what to do; what it had finished is there, and the same again submits it. The texts are those that Slurm 22.05 wrote
+// when the root's TestSlurm did these things to it.
+func TestSlurmTimeLimit(t *testing.T) {
+	const at = "slurmstepd-node1: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-02T03:04:05"
+	for name, c := range map[string]struct {
+		log  string
+		time string // slurm.time
+		want string // of why it is lost; "": nobody knows
+	}{
+		"time limit":            {"fit: 3 of 9\n" + at + " DUE TO TIME LIMIT ***\n", "00:01:00", "its time limit of 00:01:00 (slurm.time"},
+		"the site's":            {at + " DUE TO TIME LIMIT ***\n", "", "the site's own time limit"},
+		"requeued, then limit":  {at + " DUE TO JOB REQUEUE ***\n" + at + " DUE TO TIME LIMIT ***\ninterrupted\n", "5", "its time limit of 5 "},
+		"limit, then cancelled": {at + " DUE TO TIME LIMIT ***\n" + at + " ***\n", "5", ""},
+		"cancelled":             {at + " ***\n", "5", ""},
+		"of another program":    {"log: *** JOB 7 ON node1 CANCELLED AT noon DUE TO TIME LIMIT ***\n", "5", ""},
+		"an older Slurm's":      {"slurmstepd: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-02T03:04:05 DUE TO TIME LIMIT ***\n", "5", "its time limit of 5 "},
+		"a long log":            {at + " DUE TO NODE FAILURE, SEE SLURMCTLD LOG FOR DETAILS ***\n" + strings.Repeat("fit: 3 of 9\n", 20000) + at + " DUE TO TIME LIMIT ***\n", "5", "its time limit of 5 "},
+	} {
+		t.Run(name, func(t *testing.T) {
+			site(t)(100)
+			root := t.TempDir()
+			graph := func() (*Graph, *Task) {
+				g := NewGraph(root)
+				return g, g.Add(&Task{Kind: "fits", Name: "one", Key: key("one"), Folder: "things/one-" + key("one")})
+			}
+			var said bytes.Buffer
+			s := &Slurm{Options: Options{Log: slog.New(slog.NewTextHandler(&said, nil))}, AtOnce: func([]*Task) int { return 0 },
+				Arguments: func([]*Task) []string {
+					if c.time == "" {
+						return nil
+					}
+					return []string{"--time=" + c.time}
+				},
+				Describe: func(*Task) ([]byte, error) { return []byte("{}"), nil },
+				Command:  func([]*Task, string) ([]string, error) { return []string{"true"}, nil }}
+			g, one := graph()
+			if err := s.Execute(t.Context(), g); err != nil || one.State != Queued {
+				t.Fatalf("%v, %v", one.State, err)
+			}
+			checkpoint := filepath.Join(root, one.Folder+".partial", "checkpoint")
+			put(t, checkpoint, []byte("half"))
+			lists, err := filepath.Glob(filepath.Join(root, SlurmFolder, "*", "fits-0.tasks"))
+			if err != nil || len(lists) != 1 {
+				t.Fatal(lists, err)
+			}
+			put(t, strings.TrimSuffix(lists[0], ".tasks")+"-0.log", []byte(c.log))
+			leave(t)
+
+			g, one = graph()
+			if err := errors.Join(g.Look(), g.LookInQueue(t.Context())); err != nil || one.State != Lost {
+				t.Fatalf("%v, %v", one.State, err)
+			}
+			var f *fault.Error
+			switch told := errors.As(one.Err, &f); {
+			case c.want == "" && one.Err != nil:
+				t.Errorf("%v", one.Err)
+			case c.want != "" && (!told || !strings.Contains(f.What, c.want) || !strings.Contains(f.Fix, "goes on from its checkpoint")):
+				t.Errorf("%v, not %q", one.Err, c.want)
+			}
+			if err := s.Execute(t.Context(), g); err != nil || one.State != Queued || one.Err != nil {
+				t.Errorf("submitted again: %v, %v, %v", one.State, one.Err, err)
+			}
+			if c.want != "" && !strings.Contains(said.String(), c.want) {
+				t.Errorf("the second submission doesn't say why: %s", &said)
+			}
+			if _, err := os.Stat(checkpoint); err != nil {
+				t.Error(err)
+			}
+			if jobs, err := g.Jobs(); err != nil || len(jobs) != 2 {
+				t.Errorf("%v, %v", jobs, err)
+			}
+			g, one = graph()
+			if err := errors.Join(g.Look(), g.LookInQueue(t.Context())); err != nil || one.State != Queued || one.Err != nil {
+				t.Errorf("of two submissions the first counts: %v, %v, %v", one.State, one.Err, err)
+			}
+		})
+	}
+}
+
+// leave takes out of the site's queue what ended; another job of the same user is still there.
+func leave(t *testing.T) {
+	t.Helper()
+	dir, _, _ := strings.Cut(os.Getenv("PATH"), ":")
+	put(t, filepath.Join(dir, "queue"), []byte("7|9|COMPLETING\n"))
 }
 
 // TestSlurmRefuses: an array that the site would never take is a fault of its own, and none of limits, whatever was
