@@ -136,7 +136,7 @@ func (p *DataPoint) agree() {
 		}
 		p.Units++
 		off = append(off, math.Abs(float64(a.Depth)-float64(b.Depth)))
-		if float64(a.LocalShare) >= spaceFloor && float64(b.LocalShare) >= spaceFloor {
+		if !pointless(a) && !pointless(b) {
 			way = append(way, math.Hypot(float64(a.SpaceX)-float64(b.SpaceX), float64(a.SpaceY)-float64(b.SpaceY)))
 		}
 		if m.Share != nil && full.Share != nil {

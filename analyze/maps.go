@@ -10,9 +10,13 @@ import (
 	"cortexmap/internal/store"
 )
 
-// spaceFloor is the local share below which a vertex's image point is not drawn: without local tokens it
+// spaceFloor is the local share below which a vertex's image point is not shown: without local tokens it
 // means nothing (paper.md section 7, point 5).
 const spaceFloor = 0.1
+
+// pointless says that a vertex reads the whole image: its image point means nothing. Where shares are not known (weights
+// published for the paper) every point is taken.
+func pointless(v *store.Vertex) bool { return float64(v.LocalShare) < spaceFloor }
 
 // Maps are the mapping's maps on its surface, in the order in which they are shown: layer, space, scale, r2,
 // and r2_norm where ceilings are known and differ (where they are all the same it would be r2 again). nil
@@ -93,7 +97,7 @@ func SpaceMap(in Input) *cortex.Map {
 	get := func(read func(*store.Vertex) float32) []float64 {
 		hidden = 0
 		return values(in.Mapping, func(v *store.Vertex) float64 {
-			if float64(v.LocalShare) < spaceFloor {
+			if pointless(v) {
 				hidden++
 				return nan
 			}

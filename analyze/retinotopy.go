@@ -44,7 +44,7 @@ func FindRetinotopy(ctx context.Context, in Input, atlas *Atlas) ([]Retinotopy, 
 	m := in.Mapping
 	all := make([]int, 0, len(m.Vertices))
 	for i := range m.Vertices {
-		if v := &m.Vertices[i]; v.Fitted && float64(v.LocalShare) >= spaceFloor && v.SpaceX == v.SpaceX {
+		if v := &m.Vertices[i]; v.Fitted && !pointless(v) && v.SpaceX == v.SpaceX {
 			all = append(all, i)
 		}
 	}

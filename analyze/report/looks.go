@@ -18,7 +18,9 @@ func LookSection(m *store.Mapping, all []analyze.Look, picture image.Image, file
 	t := draw.Tiles{Name: "image_points", Title: "Where regions look: the image points of their units", Unit: "units, of the region’s fullest square", Hi: 1, Simulated: m.Info.Simulated,
 		Note: fmt.Sprintf("Over %s, in greys. Squares: how many of a region’s units have their image point there, as a part of its fullest square, which is framed.", file)}
 	var said []string
+	hidden := 0
 	for k, l := range all {
+		hidden += l.Hidden
 		if k%looksRow == 0 {
 			t.Rows = append(t.Rows, draw.TileRow{})
 		}
@@ -31,6 +33,7 @@ func LookSection(m *store.Mapping, all []analyze.Look, picture image.Image, file
 		row.Tiles = append(row.Tiles, draw.Tile{Picture: picture, Grid: l.Grid(), Heat: heat, Cell: l.Most(), Label: fmt.Sprintf("%s, %d units", name, l.NUnits)})
 		said = append(said, fmt.Sprintf("%s %d", name, l.NUnits))
 	}
+	t.Note += fmt.Sprintf(" %d units of these regions whose local tokens carry less than 10 %% of the prediction are left out.", hidden)
 	t.Alt = fmt.Sprintf("%s, once a region, with squares where the image points of its units lie. Units: %s.", file, strings.Join(said, ", "))
 	return Section{ID: "looks", Title: "Where regions look in a picture", Simulated: m.Info.Simulated, Table: analyze.LookTable(m, all),
 		Text:     []string{"The implied retinotopy on one of the pictures that the subject saw. The picture is an example: a unit’s image point is the same in all."},

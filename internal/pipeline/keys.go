@@ -18,7 +18,7 @@ const (
 	featuresVersion  = 3
 	responsesVersion = 1
 	mappingVersion   = 7
-	resultsVersion   = 13
+	resultsVersion   = 14
 )
 
 // key is a digest and what it was made of, by name, so that --explain can say what changed.
