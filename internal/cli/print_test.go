@@ -76,6 +76,14 @@ func TestProgressLines(t *testing.T) {
 		t.Errorf("%q", got)
 	}
 	w.Reset()
+	p.heard = p.heard.Add(-20 * time.Second)
+	p.update("extract more", 60, 100) // of an earlier run
+	p.started, p.last = p.started.Add(-20*time.Second), p.last.Add(-20*time.Second)
+	p.update("extract more", 80, 100)
+	if got := w.String(); got != "extract more: 80 of 100, 1/s, 20s left\n" {
+		t.Errorf("%q", got)
+	}
+	w.Reset()
 	q := newProgress(&w, true)
 	q.update("extract net", 0, 100)
 	q.last = q.last.Add(-20 * time.Second)

@@ -21,6 +21,7 @@ type progress struct {
 	quiet bool
 
 	stage   string
+	first   int // how many were done when the stage was first told of: those of an earlier run cost no time
 	started time.Time
 	last    time.Time
 	heard   time.Time // when the stage was last told of
@@ -48,7 +49,7 @@ func (p *progress) update(stage string, done, total int) {
 	p.heard = now
 	if stage != p.stage {
 		p.finish()
-		p.stage, p.started, p.last = stage, now, now
+		p.stage, p.first, p.started, p.last = stage, done, now, now
 		if p.tty {
 			p.bar = progressbar.NewOptions(total,
 				progressbar.OptionSetWriter(p.w),
@@ -68,7 +69,7 @@ func (p *progress) update(stage string, done, total int) {
 		return
 	}
 	p.last = now
-	rate := float64(done) / now.Sub(p.started).Seconds()
+	rate := float64(done-p.first) / now.Sub(p.started).Seconds()
 	left := "?"
 	if rate > 0 {
 		left = time.Duration(float64(total-done) / rate * float64(time.Second)).Round(time.Second).String()
