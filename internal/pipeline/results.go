@@ -418,19 +418,39 @@ func summarise(runs []report.Run) (rows [][]string, notes []string) {
 	}
 	rows = [][]string{{"network", "subject", "method", "units", "R2", "R2/ceiling", "slope [95 %]", "b0", "b1"}}
 	seeds := slices.ContainsFunc(runs, func(o report.Run) bool { return o.Mapping.Info.Seed != runs[0].Mapping.Info.Seed })
-	if seeds {
-		rows[0] = slices.Insert(rows[0], 3, "seed")
-	}
-	for _, run := range runs {
-		row := summaryRow(run)
+	swept := slices.ContainsFunc(runs, func(o report.Run) bool { return o.Mapping.Info.Swept != "" })
+	insert := func(row []string, seed, settings string) []string {
 		if seeds {
-			row = slices.Insert(row, 3, strconv.Itoa(run.Mapping.Info.Seed))
+			row = slices.Insert(row, 3, seed)
 		}
-		rows = append(rows, row)
-		notes = append(notes, recoveryNotes(run)...)
+		if swept {
+			row = slices.Insert(row, 3, settings)
+		}
+		return row
+	}
+	rows[0] = insert(rows[0], "seed", "settings")
+	for _, run := range runs {
+		i := &run.Mapping.Info
+		rows = append(rows, insert(summaryRow(run), strconv.Itoa(i.Seed), i.Swept))
+		of := ""
+		if len(runs) > 1 {
+			of = whichOf(i)
+		}
+		for _, note := range recoveryNotes(run) {
+			notes = append(notes, of+note)
+		}
 		notes = append(notes, layerNotes(run)...)
 	}
 	return rows, notes
+}
+
+// whichOf says before a note which of several mappings it is about.
+func whichOf(i *store.FitInfo) string {
+	words := []string{i.Model + " onto " + i.Subject, analyze.MethodOf(i), fmt.Sprintf("seed %d", i.Seed)}
+	if i.Swept != "" {
+		words = append(words, i.Swept)
+	}
+	return strings.Join(words, ", ") + ": "
 }
 
 func summaryRow(run report.Run) []string {
