@@ -2,7 +2,8 @@
 //
 // Everything under a final name was written beside it under a temporary one, synced, and renamed; the
 // folder that holds it was synced last. A crash leaves at most a temporary name behind. This is the only
-// way in the house to create a file under a final name (contract.md section 3).
+// way in the house to create a file under a final name (contract.md section 3). ReadJSON reads back what was written so,
+// and may have been damaged since, or come from elsewhere.
 package durable
 
 import (

@@ -517,5 +517,8 @@ func number(x float64) string {
 	if math.IsNaN(x) {
 		return ""
 	}
+	if math.Abs(x) < 0.0005 {
+		x = 0 // no −0.000
+	}
 	return strconv.FormatFloat(x, 'f', 3, 64)
 }

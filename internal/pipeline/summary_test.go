@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +10,18 @@ import (
 	"cortexmap/analyze/report"
 	"cortexmap/internal/store"
 )
+
+// TestNumber: three decimals, no minus before nothing, and nothing where there is no number.
+func TestNumber(t *testing.T) {
+	for x, want := range map[float64]string{0.12349: "0.123", -1e-14: "0.000", -0.0006: "-0.001", 2: "2.000"} {
+		if got := number(x); got != want {
+			t.Errorf("%v is %q, want %q", x, got, want)
+		}
+	}
+	if got := number(math.NaN()); got != "" {
+		t.Errorf("NaN is %q", got)
+	}
+}
 
 // TestSummary: mappings that differ in what a sweep set, in an ablation or in their seed are told apart in the table that is
 // printed at the end, and in its notes; one alone has no word too many.
