@@ -6,6 +6,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -132,4 +133,63 @@ func same[T any](t *testing.T, v T) {
 	if twice, err := json.Marshal(again); err != nil || !bytes.Equal(twice, once) {
 		t.Errorf("%s is written as %s, %v", once, twice, err)
 	}
+}
+
+// TestDamagedRun cuts each JSON file of a finished run: whatever has to read it says which it is and what to do, or makes
+// it anew; and doing that gives the tables that were there.
+func TestDamagedRun(t *testing.T) {
+	d := newDesk(t)
+	o := d.options()
+	_, err := Run(t.Context(), o)
+	d.check(err)
+	const table = "out/results/tables/methods.csv"
+	want, err := os.ReadFile(table)
+	d.check(err)
+	for _, c := range []struct {
+		file   string
+		remove []string // what is to be made again, so that the file is read
+		anew   bool     // it is made anew without a word
+	}{
+		{"out/features/*/manifest.json", []string{"out/results"}, false},
+		{"out/features/*/layers.json", []string{"out/mappings", "out/results"}, false},
+		{"out/mappings/*/*/*/fit.json", []string{"out/results"}, false},
+		{"out/results/results.json", nil, false},
+		{"out/results/task.json", nil, true},
+		{"out/run.json", nil, true},
+	} {
+		found, err := filepath.Glob(c.file)
+		d.check(err)
+		if len(found) != 1 {
+			t.Fatalf("%s: %v", c.file, found)
+		}
+		info, err := os.Stat(found[0])
+		d.check(err)
+		d.check(os.Truncate(found[0], info.Size()/2))
+		for _, folder := range c.remove {
+			d.check(os.RemoveAll(folder))
+		}
+		if _, err = Run(t.Context(), o); !c.anew {
+			toldOf(t, err, found[0])
+			d.check(os.RemoveAll(filepath.Dir(found[0]))) // as the remedy says
+			_, err = Run(t.Context(), o)
+		}
+		d.check(err)
+		if got, err := os.ReadFile(table); err != nil || withoutSeconds(string(got)) != withoutSeconds(string(want)) {
+			t.Errorf("%s: %v\n%s\nwas\n%s", c.file, err, got, want)
+		}
+	}
+}
+
+// withoutSeconds takes the times out of methods.csv.
+func withoutSeconds(table string) string {
+	var out []string
+	at := -1
+	for line := range strings.Lines(table) {
+		cells := strings.Split(line, ",")
+		if at < 0 {
+			at = slices.Index(cells, "seconds")
+		}
+		out = append(out, strings.Join(slices.Delete(cells, at, at+1), ","))
+	}
+	return strings.Join(out, "")
 }
