@@ -17,6 +17,9 @@ const (
 	mostValues = 4 << 20
 )
 
+// MakeAnew is the remedy where a file in a finished folder is not what was written there.
+const MakeAnew = "delete its folder and run again: it will be made anew"
+
 // ReadBounded reads a file of ours that may have been damaged, or have come from elsewhere.
 func ReadBounded(path string) ([]byte, error) {
 	f, err := os.Open(path)

@@ -128,7 +128,7 @@ func (b *brain) load(dir string) error {
 	for i, c := range truth.Ceiling {
 		b.Ceiling[i] = float32(c)
 	}
-	if err := durable.ReadJSON(filepath.Join(dir, descriptionName), &b.sim.Description, store.MakeAnew); err != nil {
+	if err := durable.ReadJSON(filepath.Join(dir, descriptionName), &b.sim.Description, durable.MakeAnew); err != nil {
 		return err
 	}
 	b.sim.truth = truth // last: it says that all is read

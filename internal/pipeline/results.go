@@ -95,12 +95,12 @@ func (r *run) adopt() error {
 // readMade reads the results' own record. Names that lead out of the folder are a fault, like one that names no report.
 func readMade(dir string) (m made, err error) {
 	path := filepath.Join(dir, resultsName)
-	if err := durable.ReadJSON(path, &m, store.MakeAnew); err != nil {
+	if err := durable.ReadJSON(path, &m, durable.MakeAnew); err != nil {
 		return m, err
 	}
 	for _, name := range slices.Concat([]string{m.Report}, m.Tables, m.Plates) {
 		if !filepath.IsLocal(filepath.FromSlash(name)) {
-			return m, fault.Inputf("damaged: %q is no file of the results", name).In("%s", path).Remedy(store.MakeAnew)
+			return m, fault.Inputf("damaged: %q is no file of the results", name).In("%s", path).Remedy(durable.MakeAnew)
 		}
 	}
 	return m, nil

@@ -145,7 +145,7 @@ func writeJSON(path string, v any) error {
 }
 
 func readJSON(path string, into any) error {
-	err := durable.ReadJSON(path, into, MakeAnew)
+	err := durable.ReadJSON(path, into, durable.MakeAnew)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fault.Inputf("%s is missing: the folder is not finished, or no folder of cortexmap's: %w", path, fs.ErrNotExist).
 			Remedy("run the stage that makes it again")
@@ -164,11 +164,8 @@ func checkFormat(path string, format int) error {
 	return nil
 }
 
-// MakeAnew is the remedy where a file in a finished task's folder is not what was written there.
-const MakeAnew = "delete its folder and run again: it will be made anew"
-
 // damaged is the fault of a file that is not what was written there.
 func damaged(path, format string, args ...any) *fault.Error {
 	return fault.Inputf("damaged: "+format, args...).In("%s", path).
-		Remedy(MakeAnew)
+		Remedy(durable.MakeAnew)
 }

@@ -179,17 +179,14 @@ const recordFormat = 1
 // ReadRecord reads a folder's task.json.
 func ReadRecord(dir string) (r Record, err error) {
 	path := filepath.Join(dir, RecordName)
-	if err := durable.ReadJSON(path, &r, makeAnew); err != nil {
+	if err := durable.ReadJSON(path, &r, durable.MakeAnew); err != nil {
 		return Record{}, err
 	}
 	if r.Format != recordFormat {
-		return Record{}, fault.Inputf("it has format %d, this cortexmap reads %d", r.Format, recordFormat).In("%s", path).Remedy(makeAnew)
+		return Record{}, fault.Inputf("it has format %d, this cortexmap reads %d", r.Format, recordFormat).In("%s", path).Remedy(durable.MakeAnew)
 	}
 	return r, nil
 }
-
-// makeAnew is the remedy for a finished folder that is not as it was left.
-const makeAnew = "delete its folder and run again: it will be made anew"
 
 // ReadFailure reads why a task failed when it was last tried; false if it did not. A note that can't be read says so in
 // place of its reason.

@@ -380,7 +380,8 @@ func (g *Graph) Jobs() ([]Job, error) {
 //
 //	slurmstepd-node1: error: *** JOB 7 ON node1 CANCELLED AT 2026-01-02T03:04:05 DUE TO TIME LIMIT ***
 //
-// (older ones leave the node out of the first word), and the last such line counts, since one log has all lives of an element that was requeued.
+// (older ones leave the node out of the first word), and the last such line counts, since one log has all lives of an
+// element that was requeued.
 func (j *Job) timeUp(element int) bool {
 	data, err := tail(fmt.Sprintf("%s-%d.log", j.stem, element))
 	if err != nil {
