@@ -29,28 +29,83 @@ func (c *chain) blocks() []block {
 		bs = bs[1:]
 	}
 	c.moveEnds(bs)
-	return c.joinRepeated(c.withoutPositions(c.joinMixers(bs)))
+	c.takeMixing(bs)
+	return c.joinRepeated(c.joinMixers(c.joinLinear(bs)))
 }
 
-// withoutPositions leaves out depthwise convolutions with a way round them and nothing else: they tell tokens where they
-// are (conditional position encoding), in front of attention (SHViT), or where fewer than a quarter of the blocks are such
-// (Twins, FastViT).
-func (c *chain) withoutPositions(bs []block) []block {
-	position := func(b block) bool { return b.signature == "D1" && !b.concat }
-	n := 0
-	for _, b := range bs {
-		if position(b) {
-			n++
-		}
+// takeMixing moves the ends of units that mix tokens channel by channel over the 1x1 convolution behind each of them, which
+// no way leads round (ConvMixer).
+func (c *chain) takeMixing(bs []block) {
+	if len(bs) < 3 {
+		return
 	}
-	var kept []block
+	ends := make([]int, len(bs))
 	for k, b := range bs {
-		attends := k+1 < len(bs) && c.plain(b.end, bs[k+1].start) && strings.ContainsAny(bs[k+1].signature, "MA")
-		if !position(b) || 4*n >= len(bs) && !attends {
-			kept = append(kept, b)
+		if strings.ContainsAny(b.signature, "CcmMSART") || !c.isPointwise(b.end+1) {
+			return
+		}
+		ends[k] = c.behind(b.end+1, activations)
+		if e := ends[k] + 1; e < len(c.links) && c.op(e) == "BatchNormalization" {
+			ends[k] = e
+		}
+		if k+1 < len(bs) && (bs[k+1].start < ends[k] || !c.plain(ends[k], bs[k+1].start)) {
+			return
 		}
 	}
-	return kept
+	for k := range bs {
+		bs[k].end = ends[k]
+	}
+}
+
+// joinLinear takes units apart that only add convolutions up: without anything bent in between, such a sum is one
+// convolution (RepVGG's, before its branches are folded; x + depthwise(x), which tells tokens where they are in Twins and
+// SHViT). It belongs to the unit right behind it; with an activation in front of the first unit it is the stem's, and in front
+// of a reduction the reduction's. Where fewer than a third of the units are more than that, such sums are the network's blocks.
+func (c *chain) joinLinear(bs []block) []block {
+	linear := func(b block) bool { return c.linear(c.links[b.join].vertex, c.links[b.join].members) }
+	bent := 0
+	for _, b := range bs {
+		if !linear(b) {
+			bent++
+		}
+	}
+	if 3*bent < len(bs) {
+		return bs
+	}
+	var joined []block
+	var waiting *block
+	for _, b := range bs {
+		if waiting != nil && c.plain(waiting.end, b.start) {
+			b.start, b.signature = waiting.start, waiting.signature+"|"+b.signature
+		}
+		waiting = nil
+		switch {
+		case !linear(b):
+			joined = append(joined, b)
+		case len(joined) > 0 || c.behind(b.join, activations) == b.join:
+			waiting = &b
+		}
+	}
+	return joined
+}
+
+// linear says whether a vertex is a sum of convolutions, some of them perhaps scaled by constants; members are the vertices
+// between its dominator and it.
+func (f *flow) linear(sum int, members []int) bool {
+	if !isSum(f.vertices[sum].node) {
+		return false
+	}
+	for _, i := range members {
+		v := &f.vertices[i]
+		switch op := baseOp(v.node); {
+		case v.product == spatial, v.product == depthwise, v.product == pointwise:
+		case op == "Add", op == "Sum", op == "Sub", op == "BatchNormalization", op == "Pad", op == "QuantizeLinear", op == "DequantizeLinear":
+		case (op == "Mul" || op == "Div") && len(v.inputs) == 1:
+		default:
+			return false
+		}
+	}
+	return true
 }
 
 // front says whether the first block is a concatenation right behind the picture in a network whose others, three or
@@ -93,7 +148,7 @@ func (c *chain) branching() []block {
 		if l.single() || !l.weighted() && l.count[pooling] == 0 || len(v.inputs) < 2 {
 			continue
 		}
-		if c.mixed(i) {
+		if c.mixed(i) || v.decoder {
 			continue
 		}
 		sum := isSum(v.node) && (l.shortcut || l.convolves() || !l.weighted())
@@ -301,9 +356,10 @@ func (c *chain) bareBranch(at int) bool {
 }
 
 // behind returns the last link right behind link i whose operator is wanted. Roundings of quantised graphs
-// are passed over, and may stand for an activation that they replaced. Activations may be spelt out.
+// are passed over, and may stand for an activation that they replaced. Activations may be spelt out, and one number may be
+// added or multiplied in front of them (MobileOne) and behind (HGNet's scaled activations).
 func (c *chain) behind(i int, wanted map[string]bool) int {
-	end := i
+	end, activated := i, false
 	for j := i + 1; j < len(c.links); j++ {
 		op := strings.TrimPrefix(c.op(j), "QLinear")
 		if !c.links[j].single() {
@@ -313,16 +369,33 @@ func (c *chain) behind(i int, wanted map[string]bool) int {
 			for end = j; end+1 < len(c.links) && c.scales(end+1); j++ {
 				end++
 			}
+			activated = true
 			continue
 		}
 		switch {
-		case wanted[op] || op == "DequantizeLinear":
+		case wanted[op]:
+			end, activated = j, true
+		case op == "DequantizeLinear", activated && c.byNumber(j):
 			end = j
-		case op != "QuantizeLinear" && op != "Cast":
+		case op != "QuantizeLinear" && op != "Cast" && !c.byNumber(j):
 			return end
 		}
 	}
 	return end
+}
+
+// byNumber says whether a link adds or multiplies a constant that is the same for all channels.
+func (c *chain) byNumber(i int) bool {
+	v := &c.vertices[c.links[i].vertex]
+	if !c.links[i].single() || len(v.inputs) != 1 || len(v.node.Inputs) != 2 || v.node.Op != "Mul" && v.node.Op != "Add" {
+		return false
+	}
+	for _, name := range v.node.Inputs {
+		if w := c.weight(name); w != nil {
+			return !slices.ContainsFunc(w.Dims, func(n int64) bool { return n != 1 })
+		}
+	}
+	return false
 }
 
 // spelt says whether a link is an activation in small operators, x·σ(x) or the like: two ways from one tensor, one of
@@ -409,17 +482,17 @@ func (c *chain) apart(a, b block, siblings map[string]int) bool {
 }
 
 func (c *chain) belongsTo(last, b block, alone bool) bool {
-	l := &c.links[b.start+1]
-	if !l.mixes() {
-		return mixesTokens(last.signature) && !last.activated // a 1x1 block behind a residual block is one too (BagNet)
+	if !mixesTokens(b.signature) {
+		return !alone && mixesTokens(last.signature) && !last.activated // a 1x1 block behind a residual block is one too (BagNet)
 	}
-	convolves := l.count[pairwise]+l.count[softmax]+l.count[attention]+l.count[pooling] == 0 && l.convolves()
-	return convolves && !alone && attendsOnly(last) && (l.count[spatial] == 0 || b.concat)
+	convolves := strings.ContainsAny(b.signature, "CDc") && !strings.ContainsAny(b.signature, "MSAPR")
+	return convolves && !alone && attendsOnly(last) && (!strings.Contains(b.signature, "C") || b.concat)
 }
 
 // attendsOnly says whether a unit is attention without channel mixing.
 func attendsOnly(b block) bool {
-	return strings.ContainsAny(b.signature, "MA") && !strings.Contains(b.signature, "|") && !b.activated
+	last := b.signature[strings.LastIndexByte(b.signature, '|')+1:]
+	return strings.ContainsAny(last, "MA") && !b.activated
 }
 
 // kind is a unit's signature without numbers, with its join.
@@ -437,39 +510,61 @@ func (c *chain) row(bs []block) int {
 	return n
 }
 
-// shrinks says whether a unit has a product with strides.
+// shrinks says whether a unit makes the maps smaller: every way through one of its segments meets a stride. Attention to
+// fewer keys doesn't.
 func (c *chain) shrinks(b block) bool {
 	for i := b.start + 1; i <= b.end; i++ {
+		fewest := map[int]int{} // strides; 0 for what comes from outside
 		for _, k := range c.links[i].members {
-			if v := &c.vertices[k]; v.product.learned() && reduces(v.node) {
-				return true
+			v := &c.vertices[k]
+			n := fewest[v.inputs[0]]
+			for _, p := range v.inputs[1:] {
+				n = min(n, fewest[p])
 			}
+			if reduces(v.node) {
+				n++
+			}
+			fewest[k] = n
+		}
+		if fewest[c.links[i].vertex] > 0 {
+			return true
 		}
 	}
 	return false
 }
 
-// alone says of each unit whether one with the same kinds of products stands behind another one of its row that doesn't
-// attend.
+// alone says of each unit whether it is a block of its own for what its row shows. Convolutions right behind attention are
+// where they differ from one attention to the next (MobileNetV4); channel mixing behind other units, where some of these do
+// without it.
 func (c *chain) alone(bs []block) []bool {
 	alone := make([]bool, len(bs))
 	for from := 0; from < len(bs); {
 		to := from + c.row(bs[from:])
-		seen := map[string]bool{}
-		for k := from + 1; k < to; k++ {
-			if !attendsOnly(bs[k-1]) {
-				seen[bs[k].kind()] = true
+		behind, without := map[string]bool{}, map[string]bool{}
+		for k := from; k < to; k++ {
+			follows, mixing := k > from, mixesTokens(bs[k].signature)
+			if follows && mixing && attendsOnly(bs[k-1]) {
+				behind[bs[k].signature] = true
+			}
+			if mixing && (k+1 == to || mixesTokens(bs[k+1].signature)) {
+				without[bs[k].kind()] = true
 			}
 		}
-		for k := from; k < to; k++ {
-			alone[k] = seen[bs[k].kind()]
+		for k := from + 1; k < to; k++ {
+			switch attends := attendsOnly(bs[k-1]); {
+			case mixesTokens(bs[k].signature):
+				alone[k] = len(behind) > 1
+			case !attends:
+				alone[k] = without[bs[k-1].kind()]
+			}
 		}
 		from = to
 	}
 	return alone
 }
 
-func mixesTokens(signature string) bool { return strings.ContainsAny(signature, "CDMSAPT") }
+// mixesTokens says whether tokens reach each other in a unit.
+func mixesTokens(signature string) bool { return strings.ContainsAny(signature, "CDMSAPTR") }
 
 // joinRepeated joins a pattern of two to four different parts that comes at least three times in a row, with
 // no product between the parts of a group: MaxViT's convolution, window and grid attention are one block.

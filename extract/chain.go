@@ -203,16 +203,6 @@ func (l *link) weighted() bool {
 // convolves says whether the segment holds a convolution.
 func (l *link) convolves() bool { return l.count[spatial]+l.count[depthwise]+l.count[pointwise] > 0 }
 
-// mixes says whether tokens reach each other in the segment.
-func (l *link) mixes() bool {
-	for p, n := range l.count {
-		if n > 0 && p.mixes() {
-			return true
-		}
-	}
-	return l.swaps
-}
-
 // single says whether the link stands alone between its neighbours.
 func (l *link) single() bool { return len(l.members) == 1 }
 
@@ -235,14 +225,21 @@ func (l *link) signature() string {
 // op is the operator of the link itself.
 func (c *chain) op(at int) string { return c.vertices[c.links[at].vertex].node.Op }
 
-// plain says whether no learned product lies behind link a up to link b, but for gates of channels.
+// plain says whether no learned product lies behind link a up to link b, but for gates of channels and convolutions of each
+// channel for itself, neither strided nor activated (TinyViT has one between attention and MLP).
 func (c *chain) plain(a, b int) bool {
 	for i := a + 1; i <= b; i++ {
-		if c.links[i].weighted() && !c.gates(i) {
+		if c.links[i].weighted() && !c.gates(i) && !c.smooths(i) {
 			return false
 		}
 	}
 	return true
+}
+
+// smooths says whether a link is a depthwise convolution without strides or activation, alone.
+func (c *chain) smooths(i int) bool {
+	l := &c.links[i]
+	return l.single() && l.count[depthwise] == 1 && !reduces(c.vertices[l.vertex].node) && c.behind(i, activations) == i
 }
 
 // contains says whether the segment of a link holds an operator.

@@ -21,7 +21,9 @@
 //  4. Between two links of the chain lies a segment. One that holds products and ends in a sum or
 //     concatenation of branches is a unit. Its output lies behind the activation that follows, or the norm
 //     in post-norm networks. A unit that mixes tokens and the channel-only ones behind it are one block
-//     (attention and MLP); so is a group of different units that repeats.
+//     (attention and MLP), but for rows in which some units of that kind do without the second (MobileNetV4); so is a
+//     group of different units that repeats. A sum of convolutions with nothing bent in between is one
+//     convolution (RepVGG's before its branches are folded): it belongs to the unit behind it.
 //
 //  5. Between blocks lie runs without branches: a linear bottleneck (MobileNet, EfficientNet where the grid
 //     or width changes) or a run with activations is a transition. A network without branches (VGG) has a
@@ -38,7 +40,11 @@
 // Exporters' module paths and tensors' names name what was found. They correct it too. Units that stand in one list of
 // modules are not joined to one block; and where structure finds most of what a family of such lists ends in
 // (stages.#.blocks.#), an entry is one block from where it begins to where it ends, entries without branches are blocks as well,
-// and what lies in no entry leads from one stage to the next. Scopes that don't fit the structure are not believed.
+// what lies in no entry leads from one stage to the next, and what comes behind the last entry is the head. Scopes that don't
+// fit the structure are not believed.
+//
+// Without names some blocks look like others: attention and MLP that a list counts apart (MobileNetV5, iFormer), the residual
+// units inside a module that makes the maps smaller (SHViT, RepViT), a stage's closing norm (Swin v2 of timm's "ns" kind).
 //
 // # Reading tokens
 //

@@ -172,7 +172,7 @@ func (c *chain) whyBlock(b block) string {
 
 // explain spells a signature out.
 func explain(signature string) string {
-	spelt := map[byte]string{'C': "convolution", 'D': "depthwise convolution", 'c': "1x1 convolution", 'm': "matrix product", 'M': "product of activations", 'S': "softmax", 'A': "attention", 'P': "pooling"}
+	spelt := map[byte]string{'C': "convolution", 'D': "depthwise convolution", 'c': "1x1 convolution", 'm': "matrix product", 'M': "product of activations", 'S': "softmax", 'A': "attention", 'P': "pooling", 'R': "recurrent network"}
 	total := map[byte]int{}
 	for i := 0; i < len(signature); i++ {
 		if spelt[signature[i]] == "" {
@@ -273,8 +273,12 @@ func (c *chain) bottlenecks(found []Candidate, from, to int) ([]Candidate, int) 
 		if !l.weighted() {
 			continue
 		}
-		if products > 0 && active && l.convolves() && c.unactivated(from, i-1) {
-			found = append(found, c.candidate(i-1, Transition, "", "linear bottleneck without skip: unactivated convolution followed by a product"))
+		end := i - 1
+		for end > from && c.op(end) == "Pad" {
+			end--
+		}
+		if products > 0 && active && l.convolves() && c.unactivated(from, end) {
+			found = append(found, c.candidate(end, Transition, "", "linear bottleneck without skip: unactivated convolution followed by a product"))
 			count++
 		}
 		products++
@@ -285,32 +289,51 @@ func (c *chain) bottlenecks(found []Candidate, from, to int) ([]Candidate, int) 
 // unactivated says whether link i, or the convolution in front of a norm or rounding there, is a lone
 // convolution. A depthwise one is the first half of a separable convolution.
 func (c *chain) unactivated(from, i int) bool {
-	for i > from && (c.op(i) == "BatchNormalization" || c.op(i) == "QuantizeLinear" || c.op(i) == "DequantizeLinear") {
+	for i > from && c.normalises(i) {
 		i--
 	}
 	return i > from && (c.links[i].single() || c.mixed(i)) && c.links[i].convolves() && c.links[i].count[depthwise] == 0
 }
 
-// endsBottleneck says whether the run from+1 … to ends as a linear bottleneck does: an unactivated 1x1
-// convolution, behind a grouped convolution.
+// normalises says whether a link is a norm, a step of one that is spelt out, or a rounding.
+func (c *chain) normalises(i int) bool {
+	l := &c.links[i]
+	return l.single() && (normSteps[c.op(i)] || len(c.vertices[l.vertex].inputs) == 1 && (c.op(i) == "Mul" || c.op(i) == "Add"))
+}
+
+var normSteps = words("BatchNormalization InstanceNormalization GroupNormalization LayerNormalization Reshape Transpose QuantizeLinear DequantizeLinear")
+
+// endsBottleneck says whether the run from+1 … to ends as a linear bottleneck does: an unactivated 1x1 convolution, behind a
+// grouped convolution or, in fused bottlenecks, one that had made the maps wider than it leaves them; a network's first
+// convolution makes none.
 func (c *chain) endsBottleneck(from, to int) bool {
 	if !c.unactivated(from, to) {
 		return false
 	}
-	last := -1
-	grouped := false
+	last, products, grouped := -1, 0, false
 	for i := from + 1; i <= to; i++ {
 		for _, k := range c.links[i].members {
 			v := &c.vertices[k]
 			if v.product.learned() {
 				last = k
+				products++
 			}
 			if g := v.node.Attrs["group"]; g != nil && g.I > 1 {
 				grouped = true
 			}
 		}
 	}
-	return grouped && c.vertices[last].product == pointwise
+	return c.vertices[last].product == pointwise && (grouped || products > 2 && c.narrows(last))
+}
+
+// narrows says whether a convolution leaves fewer channels than it takes.
+func (c *chain) narrows(i int) bool {
+	inputs := c.vertices[i].node.Inputs
+	if len(inputs) < 2 {
+		return false
+	}
+	w := c.weight(inputs[1])
+	return w != nil && len(w.Dims) > 1 && w.Dims[0] < w.Dims[1]
 }
 
 func (c *chain) anyWeighted(from, to int) bool { return !c.plain(from, to) }

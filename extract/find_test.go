@@ -126,6 +126,57 @@ func TestSkipConnectionsToADecoder(t *testing.T) {
 	}
 }
 
+// Units whose ends and insides are easily taken for something else. Each network has four units of 8 channels, and a
+// classifier behind them.
+func TestUnitsAsExported(t *testing.T) {
+	b := onnx.NewBuilder(17)
+	conv := func(x string, in, out, kernel, group int64) string {
+		w := b.ConstF32(make([]float32, out*in/group*kernel*kernel), out, in/group, kernel, kernel)
+		return b.Op("Conv", []string{x, w}, onnx.Ints("kernel_shape", kernel, kernel), onnx.Int("group", group))
+	}
+	relu := func(x string) string { return b.Op("Relu", []string{x}) }
+	add := func(x, y string) string { return b.Op("Add", []string{x, y}) }
+	number := func(op, x string) string { return b.Op(op, []string{x, b.ConstF32([]float32{1}, 1)}) }
+	folded := func(x string) string { return add(conv(x, 8, 8, 3, 8), conv(x, 8, 8, 1, 8)) }
+	cases := map[string]func(x string) (end string){
+		"branches that could be folded, inside a unit (RepGhost)": func(x string) string {
+			return add(x, conv(relu(folded(relu(folded(x)))), 8, 8, 1, 1))
+		},
+		"branches that could be folded, in front of the channel mixing (FastViT)": func(x string) string {
+			y := folded(x)
+			return add(y, conv(relu(conv(y, 8, 16, 1, 1)), 16, 8, 1, 1))
+		},
+		"branches that could be folded and nothing else, a number added in front of the activation (MobileOne)": func(x string) string {
+			return relu(number("Add", folded(x)))
+		},
+		"a scaled activation behind a sum (HGNet's kind)": func(x string) string {
+			return number("Add", number("Mul", relu(add(x, conv(relu(conv(x, 8, 8, 3, 1)), 8, 8, 3, 1)))))
+		},
+	}
+	for name, unit := range cases {
+		t.Run(name, func(t *testing.T) {
+			b = onnx.NewBuilder(17)
+			b.Input("x", onnx.Float32, "N", 3, 32, 32)
+			x := relu(conv("x", 3, 8, 3, 1))
+			var want, got []string
+			for range 4 {
+				x = unit(x)
+				want = append(want, x)
+			}
+			mean := b.Op("GlobalAveragePool", []string{conv(x, 8, 16, 1, 1)})
+			b.OpTo("y", "Conv", []string{mean, b.ConstF32(make([]float32, 48), 3, 16, 1, 1)}, onnx.Ints("kernel_shape", 1, 1))
+			b.Output("y", onnx.Float32, "N", 3, 1, 1)
+			auto, err := SelectLayers(findIn(t, b), nil, nil)
+			for _, f := range auto {
+				got = append(got, f.Tensor)
+			}
+			if d := cmp.Diff(want, got); err != nil || d != "" {
+				t.Error(err, d)
+			}
+		})
+	}
+}
+
 func findIn(t *testing.T, b *onnx.Builder) []Candidate {
 	t.Helper()
 	raw := b.Model()

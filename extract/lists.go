@@ -68,20 +68,53 @@ func (c *chain) byLists(found []Candidate) ([]Candidate, bool) {
 		}
 	}
 	var kept []Candidate
+	last := lastOf(owner)
 	for i, f := range found {
 		e := owner[i]
 		switch {
 		case !mapped(f.Kind):
+		case e == nil && i > last && !c.closes(f, found, owner):
+			continue // the head
 		case e == nil:
 			f = c.unlisted(f, main, families)
-		case i != e.found[len(e.found)-1] && !e.holdsList(families):
-			continue // inside
-		default:
+		case i == e.found[len(e.found)-1]:
 			f = c.ending(f, e)
+		case !e.holdsList(families):
+			continue // inside
 		}
 		kept = append(kept, f)
 	}
 	return c.inOrder(c.withEmpty(kept, main)), true
+}
+
+// lastOf is the last candidate that an entry holds.
+func lastOf(owner map[int]*entry) int {
+	last := -1
+	for i := range owner {
+		last = max(last, i)
+	}
+	return last
+}
+
+// closes says whether a candidate behind the last entry is no part of the head: it pools at several sizes (SPP), or has the
+// products of a block that an entry holds (the last one of Inception-ResNet stands behind its list). Blocks without convolutions
+// are kept too: where they pool tokens, they have no grid, and are left out when the network has run.
+func (c *chain) closes(f Candidate, found []Candidate, owner map[int]*entry) bool {
+	if f.Kind != Block {
+		return false
+	}
+	if !strings.ContainsAny(f.Signature, "CDc") {
+		return true
+	}
+	if join := c.joinAt(c.producer[f.Tensor]); join > 0 && isConcat(c.vertices[c.links[join].vertex].node) {
+		return true
+	}
+	for i := range owner {
+		if found[i].Signature == f.Signature {
+			return true
+		}
+	}
+	return false
 }
 
 // holdsList says whether an entry is a stage: a list in it holds its layers one by one (MobileViT's first stages).
@@ -209,7 +242,7 @@ func mainFamily(families []*family, found []Candidate) *family {
 // makes it the stem (a ResNet in front of a transformer is such a family; the two residual units in ShuffleViT's downsampling
 // are none, since the list holds the reduction too).
 func (f *family) besides(main *family, found []Candidate) bool {
-	if len(f.entries) < 2 || strings.HasPrefix(main.pattern, f.pattern+".") {
+	if len(f.entries) < 2 || strings.HasPrefix(main.pattern, f.pattern+".") || strings.HasPrefix(f.pattern, main.pattern+".") {
 		return false
 	}
 	for _, e := range f.entries {
@@ -256,10 +289,25 @@ func (c *chain) unlisted(f Candidate, main *family, families []*family) Candidat
 			return f
 		}
 	}
-	if f.Kind != Block || c.inReduction(at, main) {
+	if f.Kind != Block || c.inReduction(at, main) && !c.reducesItself(at) {
 		f.Kind, f.Why = Downsample, f.Why+"; in none of the modules "+main.pattern
 	}
 	return f
+}
+
+// reducesItself says whether a vertex ends a concatenation of branches that all make the maps smaller (Inception's reductions).
+func (c *chain) reducesItself(at int) bool {
+	i := c.joinAt(at)
+	return i > 0 && isConcat(c.vertices[c.links[i].vertex].node) && c.shrinks(block{start: i - 1, end: i})
+}
+
+// joinAt is the link where branches meet at or in front of a vertex on the chain; −1 if there is none.
+func (c *chain) joinAt(at int) int {
+	i := slices.IndexFunc(c.links, func(l link) bool { return l.vertex == at })
+	for i >= 0 && !c.vertices[c.links[i].vertex].branches {
+		i--
+	}
+	return i
 }
 
 // inReduction says whether the outermost module around a vertex that holds no entry of the main family has a strided
@@ -289,8 +337,8 @@ func (c *chain) inReduction(at int, main *family) bool {
 	return false
 }
 
-// withEmpty adds the outputs of entries in which structure found no layer, where everything passes them. A list that
-// opens with the picture is the whole network: there only entries with several products are blocks.
+// withEmpty adds the outputs of entries in which structure found no layer, where they hold several products or everything
+// passes them. A list that opens with the picture is the whole network: there only entries with several products are blocks.
 func (c *chain) withEmpty(found []Candidate, main *family) []Candidate {
 	link, known := map[int]bool{}, map[int]int{}
 	for _, l := range c.links {
@@ -305,7 +353,7 @@ func (c *chain) withEmpty(found []Candidate, main *family) []Candidate {
 			continue
 		}
 		end := c.computed(e.outputs[0])
-		if !link[e.outputs[0]] || !e.members[end] || c.vertices[end].decoder {
+		if !link[e.outputs[0]] && e.products < 2 || !e.members[end] || c.vertices[end].decoder {
 			continue
 		}
 		if i, ok := known[end]; ok {

@@ -20,15 +20,13 @@ const (
 	softmax   product = 'S'
 	attention product = 'A' // a whole attention in one node
 	pooling   product = 'P'
+	recurrent product = 'R' // a recurrent network over a row of tokens
 )
 
-const products = "CDcmMSAP"
+const products = "CDcmMSAPR"
 
 // learned says whether numbers are multiplied by weights, or activations by each other.
 func (p product) learned() bool { return p != none && p != softmax && p != pooling }
-
-// mixes says whether tokens reach each other.
-func (p product) mixes() bool { return p != none && p != pointwise && p != dense }
 
 func words(s string) map[string]bool {
 	m := map[string]bool{}
@@ -45,6 +43,7 @@ var (
 	attentions  = words("Attention MultiHeadAttention GroupQueryAttention PackedAttention QAttention QOrderedAttention DecoderMaskedMultiHeadAttention")
 	convs       = words("Conv ConvInteger FusedConv NhwcFusedConv NhwcConv ConvTranspose DeformConv")
 	matrices    = words("MatMul Gemm MatMulInteger FusedMatMul FusedGemm MatMulNBits DynamicQuantizeMatMul MatMulIntegerToFloat QGemm Einsum GemmFastGelu")
+	recurrences = words("LSTM GRU RNN")
 	pools       = words("MaxPool AveragePool LpPool")
 	enlarging   = words("Resize Upsample ConvTranspose DepthToSpace MaxUnpool")
 	flattening  = words("GlobalAveragePool Flatten Gather")
@@ -89,6 +88,8 @@ func (f *flow) productOf(n *onnx.Node) product {
 		return softmax
 	case pools[op]:
 		return pooling
+	case recurrences[op]:
+		return recurrent
 	}
 	return none
 }

@@ -98,7 +98,7 @@ func (f *flow) residualUnits() []int {
 		if visits += len(region); visits > mostVisits {
 			return nil
 		}
-		if !f.bypassed(i, region) {
+		if !f.bypassed(i, region) || f.linear(i, region) {
 			continue
 		}
 		for _, k := range region {

@@ -310,3 +310,33 @@ class DiT(nn.Module):
         for b in self.blocks:
             x = b(x, c)
         return self.out(x)
+
+
+class LocalViT(nn.Module):
+    """TinyViT's blocks: a depthwise convolution without a way round it between attention and MLP."""
+
+    class Block(nn.Module):
+        def __init__(self, d):
+            super().__init__()
+            self.n1, self.n2 = nn.LayerNorm(d), nn.LayerNorm(d)
+            self.qkv, self.o, self.f1, self.f2 = nn.Linear(d, 3 * d), nn.Linear(d, d), nn.Linear(d, 2 * d), nn.Linear(2 * d, d)
+            self.local, self.bn = nn.Conv2d(d, d, 3, 1, 1, groups=d, bias=False), nn.BatchNorm2d(d)
+
+        def forward(self, x):
+            n, l, d = x.shape
+            q, k, v = self.qkv(self.n1(x)).reshape(n, l, 3, 2, d // 2).permute(2, 0, 3, 1, 4).unbind(0)
+            x = x + self.o(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, l, d))
+            x = self.bn(self.local(x.transpose(1, 2).reshape(n, d, 8, 8))).flatten(2).transpose(1, 2)
+            return x + self.f2(F.gelu(self.f1(self.n2(x))))
+
+    def __init__(self):
+        super().__init__()
+        self.stem = nn.Conv2d(3, 16, 8, 8)
+        self.blocks = nn.ModuleList([self.Block(16) for _ in range(4)])
+        self.head = nn.Linear(16, 5)
+
+    def forward(self, x):
+        x = self.stem(x).flatten(2).transpose(1, 2)
+        for b in self.blocks:
+            x = b(x)
+        return self.head(x.mean(1))

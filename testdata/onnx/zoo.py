@@ -359,6 +359,18 @@ def mixnet():
     return net
 
 
+def universal():
+    """MobileNetV4's units in one row: inverted bottlenecks of three kinds, channel mixing alone, attention; with group norm."""
+    stages = [
+        ["er_r1_k3_s2_e4_c12"],
+        ["uir_r1_a3_k3_s2_e2_c16", "uir_r1_a3_k3_s1_e2_c16", "uir_r1_a3_k0_s1_e2_c16", "uir_r1_a0_k0_s1_e2_c16", "uir_r1_a3_k0_s1_e2_c16"],
+        ["uir_r1_a3_k3_s2_e2_c24", "uir_r1_a3_k3_s1_e2_c24", "uir_r1_a0_k0_s1_e2_c24", "uir_r1_a0_k0_s1_e2_c24",
+         "mqa_r1_k3_h2_s1_d12_c24", "uir_r1_a3_k0_s1_e2_c24", "mqa_r1_k3_h2_s1_d12_c24", "uir_r1_a3_k3_s1_e2_c24"],
+    ]
+    args = tm._efficientnet_builder.decode_arch_def(stages)
+    return tm.efficientnet.EfficientNet(args, num_features=32, stem_size=8, num_classes=5, norm_layer=partial(timm.layers.GroupNormAct, num_groups=4))
+
+
 def mobilenetv2():
     net = tv.MobileNetV2(num_classes=5, width_mult=0.1)
     last = nn.Sequential(nn.Conv2d(32, 64, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU6())
@@ -447,6 +459,11 @@ NETWORKS = {
     "crossvit": (lambda: tm.crossvit.CrossVit(img_size=64, img_scale=(1.0, 1.0), patch_size=(8, 16), embed_dim=(12, 24), depth=((1, 2, 0), (1, 2, 0)), num_heads=(2, 2), mlp_ratio=(2, 2, 1), num_classes=5), r"blocks\.\d\.blocks\.[01]\.\d", "NLC", 1, 64),
     "pit": (lambda: tm.pit.PoolingVisionTransformer(img_size=64, patch_size=8, stride=4, base_dims=[8, 8, 8], depth=[2, 2, 2], heads=[1, 2, 4], mlp_ratio=2, num_classes=5), r"transformers\.\d\.blocks\.\d", "NLC", 1, 64),
     "twins": (lambda: tm.twins.Twins(img_size=64, embed_dims=(8, 12, 16, 24), num_heads=(1, 2, 2, 2), mlp_ratios=(2, 2, 2, 2), depths=(2, 2, 4, 2), wss=(4, 4, 4, 2), sr_ratios=(4, 2, 1, 1), block_cls=tm.twins.Block, num_classes=5), r"blocks\.\d\.\d", "NLC", 0, 64),
+    "fastvit": (lambda: tm.fastvit.FastVit(layers=(2, 2, 3), embed_dims=(8, 16, 32), mlp_ratios=(2, 2, 2), token_mixers=("repmixer", "repmixer", "attention"), downsamples=(False, True, True), se_downsamples=(False,) * 3, pos_embs=(None, None, partial(tm.fastvit.RepConditionalPosEnc, spatial_shape=(3, 3))), layer_scale_init_value=0.3, cls_ratio=2.0, num_classes=5), r"stages\.\d\.blocks\.\d+", "NCHW", 0, 128),
+    "sequencer": (lambda: tm.sequencer.Sequencer2d(img_size=64, layers=(2, 2), patch_sizes=(8, 2), embed_dims=(12, 16), hidden_sizes=(3, 4), mlp_ratios=(2, 2), num_classes=5), r"stages\.\d\.blocks\.\d", "NHWC", 0, 64),
+    "local": (kinds.LocalViT, r"blocks\.\d", "NLC", 0, 64),
+    "universal": (universal, r"blocks\.\d\.\d", "NCHW", 0, 96),
+    "convmixer": (lambda: tm.convmixer.ConvMixer(12, 5, kernel_size=5, patch_size=4, num_classes=5), r"blocks\.\d", "NCHW", 0, 64),
     "mixnet": (mixnet, r"blocks\.\d\.\d", "NCHW", 0, 96),
 }
 INPUTS = {"unet": {"t": [0.5]}, "dit": {"t": [0.5]}}
