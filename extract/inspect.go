@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"math"
+	"runtime/debug"
 	"time"
 
 	"cortexmap/internal/onnx"
@@ -120,6 +121,7 @@ func (n *Network) measure(ctx context.Context, rt *ort.Runtime, e *Estimate, bat
 	x := &extraction{net: n, rt: rt, feed: n.feed, layers: n.Layers}
 	b := onnx.NewBuilder(n.Model.Opset())
 	taps, own := x.taps(b), ownOutputs(b, &n.Model.Graph)
+	debug.FreeOSMemory() // an extraction begins without what was read and thrown away here
 	started := ort.Memory()
 	try := func(s *ort.Session, batch int) error {
 		x.stream = &stream{feed: n.feed, batch: batch, outputs: x.outputs()}
