@@ -348,13 +348,14 @@ func (c *chain) anyActive(from, to int) bool {
 }
 
 // plainChain is for networks without branches: the activation behind every product. The last product, if no
-// activation follows, is the network's answer and no layer.
+// activation follows, is the network's answer and no layer; what a convolution makes of the pooled map has no grid.
 func (c *chain) plainChain() []Candidate {
 	var found []Candidate
-	separable := 0
+	separable, convs, pooled := 0, 0, false
 	for i := range c.links {
 		l := &c.links[i]
-		if !l.weighted() {
+		pooled = pooled || c.op(i) == "GlobalAveragePool"
+		if !l.weighted() || c.gates(i) {
 			continue
 		}
 		at, last := c.activationBehind(i)
@@ -366,15 +367,17 @@ func (c *chain) plainChain() []Candidate {
 			continue
 		}
 		kind, why := Conv, "activation behind a convolution"
-		if !l.convolves() {
+		if !l.convolves() || pooled {
 			kind, why = Product, "activation behind a matrix product"
+		} else {
+			convs++
 		}
 		if at < 0 {
 			at, why = i, "convolution or product without activation"
 		}
 		found = append(found, c.candidate(at, kind, l.signature(), why))
 	}
-	if separable > 0 && separable == len(found)-1 && found[0].Signature == "C1" {
+	if separable > 0 && separable == convs-1 && found[0].Signature == "C1" {
 		found[0].Kind, found[0].Why = Stem, "the only convolution that isn't separable, in front of the others"
 	}
 	return found

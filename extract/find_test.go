@@ -149,6 +149,11 @@ func TestUnitsAsExported(t *testing.T) {
 		"branches that could be folded and nothing else, a number added in front of the activation (MobileOne)": func(x string) string {
 			return relu(number("Add", folded(x)))
 		},
+		"convolutions in two steps, a gate between them, without any way round (LCNet)": func(x string) string {
+			y := relu(conv(x, 8, 8, 3, 8))
+			gate := b.Op("Sigmoid", []string{conv(b.Op("GlobalAveragePool", []string{y}), 8, 8, 1, 1)})
+			return relu(conv(b.Op("Mul", []string{y, gate}), 8, 8, 1, 1))
+		},
 		"a scaled activation behind a sum (HGNet's kind)": func(x string) string {
 			return number("Add", number("Mul", relu(add(x, conv(relu(conv(x, 8, 8, 3, 1)), 8, 8, 3, 1)))))
 		},
@@ -163,7 +168,7 @@ func TestUnitsAsExported(t *testing.T) {
 				x = unit(x)
 				want = append(want, x)
 			}
-			mean := b.Op("GlobalAveragePool", []string{conv(x, 8, 16, 1, 1)})
+			mean := relu(conv(b.Op("GlobalAveragePool", []string{x}), 8, 16, 1, 1))
 			b.OpTo("y", "Conv", []string{mean, b.ConstF32(make([]float32, 48), 3, 16, 1, 1)}, onnx.Ints("kernel_shape", 1, 1))
 			b.Output("y", onnx.Float32, "N", 3, 1, 1)
 			auto, err := SelectLayers(findIn(t, b), nil, nil)
@@ -177,14 +182,64 @@ func TestUnitsAsExported(t *testing.T) {
 	}
 }
 
-func findIn(t *testing.T, b *onnx.Builder) []Candidate {
+// What lies in no list of modules: a concatenation right behind the picture is the stem's (HGNet), convolutions behind the last
+// entry are the head's.
+func TestOutsideTheLists(t *testing.T) {
+	b := onnx.NewBuilder(17)
+	b.Input("x", onnx.Float32, "N", 3, 32, 32)
+	scope, scopes := "", map[string]string{}
+	op := func(op string, inputs []string, attrs ...onnx.Attr) string {
+		out := b.Op(op, inputs, attrs...)
+		scopes[out] = scope + "/" + op
+		return out
+	}
+	conv := func(x string, in, out, kernel int64) string {
+		w := b.ConstF32(make([]float32, out*in*kernel*kernel), out, in, kernel, kernel)
+		return op("Conv", []string{x, w}, onnx.Ints("kernel_shape", kernel, kernel))
+	}
+	relu := func(x string) string { return op("Relu", []string{x}) }
+	unit := func(x string, kernel int64) string {
+		return op("Add", []string{x, conv(relu(conv(x, 8, 8, kernel)), 8, 8, 3)})
+	}
+	scope = "/stem"
+	x := relu(conv("x", 3, 8, 3))
+	x = op("Concat", []string{op("MaxPool", []string{x}, onnx.Ints("kernel_shape", 2, 2)), relu(conv(x, 8, 8, 3))}, onnx.Int("axis", 1))
+	x = relu(conv(x, 16, 8, 1))
+	for i := range 4 {
+		scope = fmt.Sprintf("/blocks/blocks.%d", i)
+		x = unit(x, 3)
+	}
+	scope = "/neck"
+	x = unit(x, 1)
+	b.OpTo("y", "GlobalAveragePool", []string{x})
+	b.Output("y", onnx.Float32, "N", 8, 1, 1)
+	m := parsed(t, b)
+	for _, n := range m.Graph.Nodes {
+		n.Name = scopes[n.Outputs[0]]
+	}
+	found, err := FindLayers(m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	auto, err := SelectLayers(found, nil, nil)
+	if d := cmp.Diff(numbered("blocks.%d", 0, 4), namesOf(auto)); err != nil || d != "" {
+		t.Error(err, d)
+	}
+}
+
+func parsed(t *testing.T, b *onnx.Builder) *onnx.Model {
 	t.Helper()
 	raw := b.Model()
 	m, err := onnx.Parse(strings.NewReader(string(raw)), int64(len(raw)))
 	if err != nil {
 		t.Fatal(err)
 	}
-	found, err := FindLayers(m)
+	return m
+}
+
+func findIn(t *testing.T, b *onnx.Builder) []Candidate {
+	t.Helper()
+	found, err := FindLayers(parsed(t, b))
 	if err != nil {
 		t.Fatal(err)
 	}

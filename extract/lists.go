@@ -289,10 +289,30 @@ func (c *chain) unlisted(f Candidate, main *family, families []*family) Candidat
 			return f
 		}
 	}
+	if f.Kind == Block && c.filters(at) {
+		f.Kind, f.Why = Stem, f.Why+"; in the module that opens with the picture"
+		return f
+	}
 	if f.Kind != Block || c.inReduction(at, main) && !c.reducesItself(at) {
 		f.Kind, f.Why = Downsample, f.Why+"; in none of the modules "+main.pattern
 	}
 	return f
+}
+
+// filters says whether a vertex ends the first branches of all, put together, in a module that opens with the picture (HGNet's
+// stem: a convolution and a pooling side by side).
+func (c *chain) filters(at int) bool {
+	join := c.joinAt(at)
+	if join < 1 || !isConcat(c.vertices[c.links[join].vertex].node) || c.joinAt(c.links[join-1].vertex) >= 0 {
+		return false
+	}
+	for i := 1; i < at; i++ {
+		if slices.Contains(c.vertices[i].inputs, 0) {
+			own, opening := moduleList(c.vertices[at].node), moduleList(c.vertices[i].node)
+			return len(own) > 0 && len(opening) > 0 && own[0] == opening[0]
+		}
+	}
+	return false
 }
 
 // reducesItself says whether a vertex ends a concatenation of branches that all make the maps smaller (Inception's reductions).
