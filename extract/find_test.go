@@ -183,7 +183,7 @@ func TestUnitsAsExported(t *testing.T) {
 }
 
 // What lies in no list of modules: a concatenation right behind the picture is the stem's (HGNet), convolutions behind the last
-// entry are the head's.
+// entry are the head's. Nodes that the exporter gave no module lie where their readers do.
 func TestOutsideTheLists(t *testing.T) {
 	b := onnx.NewBuilder(17)
 	b.Input("x", onnx.Float32, "N", 3, 32, 32)
@@ -199,7 +199,12 @@ func TestOutsideTheLists(t *testing.T) {
 	}
 	relu := func(x string) string { return op("Relu", []string{x}) }
 	unit := func(x string, kernel int64) string {
-		return op("Add", []string{x, conv(relu(conv(x, 8, 8, kernel)), 8, 8, 3)})
+		var parts []string
+		for range 3 {
+			y := b.Op("Identity", []string{conv(x, 8, 8, kernel)}) // without a module
+			parts = append(parts, relu(y))
+		}
+		return op("Add", []string{x, conv(op("Sum", parts), 8, 8, 3)})
 	}
 	scope = "/stem"
 	x := relu(conv("x", 3, 8, 3))

@@ -198,13 +198,25 @@ func isEntry(path string) bool {
 func (c *chain) close(entries map[string]*entry) {
 	for _, e := range entries {
 		for i := range e.members {
-			outside := func(r int) bool { return !e.members[r] }
-			if c.vertices[i].output || slices.ContainsFunc(c.readers[i], outside) {
+			if c.vertices[i].output || slices.ContainsFunc(c.readers[i], func(r int) bool { return c.outside(r, e) }) {
 				e.outputs = append(e.outputs, i)
 			}
 		}
 		slices.Sort(e.outputs)
 	}
+}
+
+// outside says whether a reader of an entry lies outside it. The dynamo exporter gives no module to nodes that it makes of
+// others, a Split of several slices: those lie where all their readers do.
+func (c *chain) outside(reader int, e *entry) bool {
+	if e.members[reader] {
+		return false
+	}
+	v := &c.vertices[reader]
+	if v.output || len(moduleList(v.node)) > 0 || len(c.readers[reader]) == 0 {
+		return true
+	}
+	return slices.ContainsFunc(c.readers[reader], func(r int) bool { return !e.members[r] })
 }
 
 // mainFamily is the innermost family that holds most layers and whose entries, most of them, end at one; nil where there is
