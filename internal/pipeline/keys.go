@@ -15,7 +15,7 @@ import (
 // Version numbers of what the stages compute: raised whenever our numbers change, so that folders with
 // old numbers are not taken for new ones.
 const (
-	featuresVersion  = 3
+	featuresVersion  = 4
 	responsesVersion = 1
 	mappingVersion   = 7
 	resultsVersion   = 14
