@@ -33,9 +33,10 @@ func LookSection(m *store.Mapping, all []analyze.Look, picture image.Image, file
 		row.Tiles = append(row.Tiles, draw.Tile{Picture: picture, Grid: l.Grid(), Heat: heat, Cell: l.Most(), Label: fmt.Sprintf("%s, %d units", name, l.NUnits)})
 		said = append(said, fmt.Sprintf("%s %d", name, l.NUnits))
 	}
-	t.Note += fmt.Sprintf(" %d units of these regions whose local tokens carry less than 10 %% of the prediction are left out.", hidden)
+	table := analyze.LookTable(m, all)
+	t.Note += fmt.Sprintf(" %s %d of these regions are left out.", table.Note, hidden)
 	t.Alt = fmt.Sprintf("%s, once a region, with squares where the image points of its units lie. Units: %s.", file, strings.Join(said, ", "))
-	return Section{ID: "looks", Title: "Where regions look in a picture", Simulated: m.Info.Simulated, Table: analyze.LookTable(m, all),
+	return Section{ID: "looks", Title: "Where regions look in a picture", Simulated: m.Info.Simulated, Table: table,
 		Text:     []string{"The implied retinotopy on one of the pictures that the subject saw. The picture is an example: a unit’s image point is the same in all."},
 		Pictures: []Picture{{Plate: t.Plot(channelScale), Caption: t.Title + "." + credited([]string{file}, credits), Numbers: "tables/image_points.csv"}}}
 }

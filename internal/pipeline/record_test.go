@@ -1,8 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"os"
 	"path/filepath"
@@ -11,6 +9,7 @@ import (
 	"testing"
 
 	"cortexmap/internal/config"
+	"cortexmap/internal/durable/durabletest"
 	"cortexmap/internal/fault"
 )
 
@@ -61,21 +60,12 @@ func TestDamagedRecords(t *testing.T) {
 					resultsName: func(root string) error { _, err := readMade(root); return err },
 				}[name]
 				err := read(root)
-				toldOf(t, err, filepath.Join(root, name))
+				durabletest.Told(t, err, filepath.Join(root, name))
 				if err != nil && !strings.Contains(err.Error(), c.text) {
 					t.Errorf("%s: %v; want %q", name, err, c.text)
 				}
 			}
 		})
-	}
-}
-
-// toldOf checks that an error names the file and what to do.
-func toldOf(t *testing.T, err error, path string) {
-	t.Helper()
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Class != fault.Input || f.Fix == "" || !strings.Contains(f.Error(), path) {
-		t.Errorf("%v; want a fault of the input that names %s and what to do", err, path)
 	}
 }
 
@@ -93,9 +83,9 @@ func FuzzRecords(f *testing.F) {
 			t.Fatal(err)
 		}
 		if m, err := readMade(root); err != nil {
-			toldOf(t, err, results)
+			durabletest.Told(t, err, results)
 		} else {
-			same(t, m)
+			durabletest.Rewritten(t, m)
 			for _, name := range append(m.Tables, m.Report) {
 				if !filepath.IsLocal(name) {
 					t.Errorf("%q lies elsewhere", name)
@@ -104,35 +94,19 @@ func FuzzRecords(f *testing.F) {
 		}
 		r, err := readRun(root)
 		if err != nil {
-			toldOf(t, err, run)
+			durabletest.Told(t, err, run)
 			return
 		}
-		same(t, r)
+		durabletest.Rewritten(t, r)
 		text, err := Recorded(root)
 		if err != nil {
-			toldOf(t, err, run)
+			durabletest.Told(t, err, run)
 			return
 		}
 		if _, err := config.Load(run, text, nil); err != nil && fault.ClassOf(err) != fault.Input {
 			t.Errorf("its configuration: %v", err)
 		}
 	})
-}
-
-// same checks that v is read again as it is written.
-func same[T any](t *testing.T, v T) {
-	t.Helper()
-	once, err := json.Marshal(v)
-	if err != nil {
-		t.Fatalf("%+v can't be written: %v", v, err)
-	}
-	var again T
-	if err := json.Unmarshal(once, &again); err != nil {
-		t.Fatal(err)
-	}
-	if twice, err := json.Marshal(again); err != nil || !bytes.Equal(twice, once) {
-		t.Errorf("%s is written as %s, %v", once, twice, err)
-	}
 }
 
 // TestDamagedRun cuts each JSON file of a finished run: whatever has to read it says which it is and what to do, or makes
@@ -169,7 +143,7 @@ func TestDamagedRun(t *testing.T) {
 			d.check(os.RemoveAll(folder))
 		}
 		if _, err = Run(t.Context(), o); !c.anew {
-			toldOf(t, err, found[0])
+			durabletest.Told(t, err, found[0])
 			d.check(os.RemoveAll(filepath.Dir(found[0]))) // as the remedy says
 			_, err = Run(t.Context(), o)
 		}

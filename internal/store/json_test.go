@@ -3,14 +3,13 @@ package store
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
 	"runtime"
 	"strings"
 	"testing"
 
-	"cortexmap/internal/fault"
+	"cortexmap/internal/durable/durabletest"
 )
 
 // folders are a feature store and a mapping that are whole, whose JSON files a test replaces.
@@ -36,15 +35,6 @@ var jsonFiles = []struct {
 	{ManifestName, func(d folders) string { return d.features }, func(dir string) (any, error) { return ReadManifest(dir) }},
 	{LayersName, func(d folders) string { return d.features }, func(dir string) (any, error) { return ReadLayers(dir) }},
 	{FitName, func(d folders) string { return d.mapping }, func(dir string) (any, error) { return ReadFitInfo(dir) }},
-}
-
-// told checks that an error is one that people can act on: the file, and what to do.
-func told(t *testing.T, err error, file string) {
-	t.Helper()
-	var f *fault.Error
-	if !errors.As(err, &f) || f.Class != fault.Input || f.Fix == "" || !strings.Contains(f.Error(), file) {
-		t.Errorf("%v; want a fault of the input that names %s and what to do", err, file)
-	}
 }
 
 // TestJSONDamaged: a file that is cut, of another version or of other types is refused by its name, before it is unpacked
@@ -96,7 +86,7 @@ func TestJSONDamaged(t *testing.T) {
 				runtime.ReadMemStats(&before)
 				_, err = file.read(file.dir(d))
 				runtime.ReadMemStats(&after)
-				told(t, err, path)
+				durabletest.Told(t, err, path)
 				if err != nil && !strings.Contains(err.Error(), c.text) {
 					t.Errorf("%s: %v; want %q", file.name, err, c.text)
 				}
@@ -135,7 +125,7 @@ func FuzzJSON(f *testing.F) {
 		}
 		info, err := file.read(file.dir(d))
 		if err != nil {
-			told(t, err, path)
+			durabletest.Told(t, err, path)
 			return
 		}
 		once := encoded(t, info)
@@ -166,16 +156,16 @@ func (d folders) use(t *testing.T) {
 	if err == nil {
 		for l := range f.Layers {
 			if err := f.Read(t.Context(), l, []int{0}, make([]uint16, f.RowLen(l))); err != nil {
-				told(t, err, d.features)
+				durabletest.Told(t, err, d.features)
 			}
 		}
 		f.Close()
 	} else {
-		told(t, err, d.features)
+		durabletest.Told(t, err, d.features)
 	}
 	m, err := ReadMapping(d.mapping)
 	if err != nil {
-		told(t, err, d.mapping)
+		durabletest.Told(t, err, d.mapping)
 		return
 	}
 	if err := m.WriteFiles(t.TempDir()); err != nil { // it panics where numbers of things disagree

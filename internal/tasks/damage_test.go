@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cortexmap/internal/durable/durabletest"
 	"cortexmap/internal/fault"
 )
 
@@ -59,10 +60,7 @@ func TestDamagedRecord(t *testing.T) {
 			}
 			put(t, path, bad)
 			_, err = ReadRecord(filepath.Dir(path))
-			var f *fault.Error
-			if !errors.As(err, &f) || f.Class != fault.Input || !strings.Contains(f.At, path) || f.Fix == "" {
-				t.Errorf("%v", err)
-			}
+			durabletest.Told(t, err, path)
 			if err := b.g.Look(); err != nil || all.State != Missing || one.State != Kept {
 				t.Errorf("it is %v, the other %v; %v", all.State, one.State, err)
 			}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"cortexmap/internal/durable/durabletest"
 	"cortexmap/internal/fault"
 )
 
@@ -56,7 +57,7 @@ func FuzzFiles(f *testing.F) {
 			t.Errorf("done: %v, of %+v, %v", done, record, err)
 		}
 		if err == nil {
-			rewritten(t, record)
+			durabletest.Rewritten(t, record)
 		}
 		_, err = g.Explain()
 		told(err)
@@ -79,20 +80,4 @@ func FuzzFiles(f *testing.F) {
 			t.Errorf("reading changed the folder: %v", err)
 		}
 	})
-}
-
-// rewritten checks that a record is written again as it was read.
-func rewritten(t *testing.T, r Record) {
-	t.Helper()
-	once, err := json.Marshal(r)
-	if err != nil {
-		t.Fatalf("%+v can't be written: %v", r, err)
-	}
-	var again Record
-	if err := json.Unmarshal(once, &again); err != nil {
-		t.Fatal(err)
-	}
-	if twice, err := json.Marshal(again); err != nil || string(twice) != string(once) {
-		t.Errorf("%s is written as %s, %v", once, twice, err)
-	}
 }
